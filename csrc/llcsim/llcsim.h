@@ -1,0 +1,21 @@
+/* Between the parts of the tool. */
+#ifndef LLCSIM_H
+#define LLCSIM_H
+
+#include "pub_tool_basics.h"
+#include "pub_tool_tooliface.h"
+
+/* fma.c: replace the scalar emulation of packed single-precision fused
+ * multiply-adds by vector operations. Returns sb itself where it has none. */
+IRSB *llcsim_rewrite_fma(IRSB *sb);
+
+/* record.c: add the recording of data accesses and the counting of instructions. */
+IRSB *llcsim_record(IRSB *sb);
+
+/* record.c: run what is recorded so far through the cache model. */
+void llcsim_flush(void);
+
+/* record.c: instructions executed while recording. */
+extern ULong llcsim_instructions;
+
+#endif

@@ -1,0 +1,236 @@
+/* llcsim: options, client requests, start and end. */
+#include "llcsim.h"
+#include "cache.h"
+#include "requests.h"
+#include "pub_tool_libcassert.h"
+#include "pub_tool_libcbase.h"
+#include "pub_tool_libcfile.h"
+#include "pub_tool_libcprint.h"
+#include "pub_tool_libcproc.h"
+#include "pub_tool_machine.h"
+#include "pub_tool_mallocfree.h"
+#include "pub_tool_options.h"
+#include "pub_tool_transtab.h"
+#include "pub_tool_threadstate.h"
+#include "pub_tool_vki.h"
+
+static Processor processors[MAX_PROCESSORS];
+static UInt n_processors;
+static Bool start_recording = False;
+static Bool exact_fma = False;
+static const HChar *counts_file = NULL;
+
+static Bool recording = False;
+static ThreadId running = 0;
+static Int first_process;
+
+/* One "SIZE/WAYS" in bytes, or "none"; returns what follows it, or NULL. */
+static const HChar *parse_geometry(const HChar *text, Geometry *geometry, Bool optional)
+{
+    HChar *end;
+
+    if (optional && VG_(strncmp)(text, "none", 4) == 0) {
+        *geometry = (Geometry){0, 0};
+        return text + 4;
+    }
+    ULong size = VG_(strtoull10)(text, &end);
+    if (end == text || *end != '/')
+        return NULL;
+    text = end + 1;
+    ULong ways = VG_(strtoull10)(text, &end);
+    if (end == text || ways == 0 || ways > 1024 || size == 0 || size % (LINE_SIZE * ways) != 0)
+        return NULL;
+    *geometry = (Geometry){size / (LINE_SIZE * ways), (uint32_t)ways};
+    return end;
+}
+
+/* --cache=L1D:L2:LLC, each SIZE/WAYS; L2 may be "none". */
+static Bool parse_processor(const HChar *text)
+{
+    Processor *p = &processors[n_processors];
+
+    if (n_processors == MAX_PROCESSORS)
+        return False;
+    if ((text = parse_geometry(text, &p->l1d, False)) == NULL || *text++ != ':' ||
+        (text = parse_geometry(text, &p->l2, True)) == NULL || *text++ != ':' ||
+        (text = parse_geometry(text, &p->llc, False)) == NULL || *text != '\0')
+        return False;
+    n_processors++;
+    return True;
+}
+
+static Bool process_option(const HChar *arg)
+{
+    const HChar *text;
+
+    if (VG_STR_CLO(arg, "--cache", text)) {
+        if (!parse_processor(text))
+            VG_(fmsg_bad_option)(arg, "expected L1D:L2:LLC, each BYTES/WAYS (L2 may be none), "
+                                      "at most %d of them\n", MAX_PROCESSORS);
+        return True;
+    }
+    return VG_BOOL_CLO(arg, "--record-from-start", start_recording) ||
+           VG_BOOL_CLO(arg, "--exact-fma", exact_fma) ||
+           VG_STR_CLO(arg, "--counts-file", counts_file);
+}
+
+static void print_usage(void)
+{
+    VG_(printf)(
+        "    --cache=L1D:L2:LLC         a processor to model, each level BYTES/WAYS, L2 or none\n"
+        "                               (repeat for several; one at least)\n"
+        "    --record-from-start=no|yes record from the first instruction [no: on request]\n"
+        "    --counts-file=FILE         write the counts there as JSON when the program ends\n"
+        "    --exact-fma=no|yes         emulate fused multiply-adds as Valgrind does [no]\n");
+}
+
+static void print_debug_usage(void)
+{
+    VG_(printf)("    (none)\n");
+}
+
+static void *allocate(uint64_t bytes)
+{
+    return VG_(calloc)("llcsim.cache", 1, bytes);
+}
+
+static void post_options(void)
+{
+    if (n_processors == 0) {
+        VG_(fmsg)("llcsim: no processor to model: give --cache=L1D:L2:LLC\n");
+        VG_(exit)(1);
+    }
+    cache_configure(processors, n_processors, VG_N_THREADS, allocate);
+    first_process = VG_(getpid)();
+    recording = start_recording;
+}
+
+static IRSB *instrument(VgCallbackClosure *closure, IRSB *sb, const VexGuestLayout *layout,
+                        const VexGuestExtents *extents, const VexArchInfo *host,
+                        IRType guest_word, IRType host_word)
+{
+    (void)closure, (void)layout, (void)extents, (void)host;
+    tl_assert(guest_word == Ity_I64 && host_word == Ity_I64);
+    if (!exact_fma)
+        sb = llcsim_rewrite_fma(sb);
+    return recording ? llcsim_record(sb) : sb;
+}
+
+static void start_client_code(ThreadId tid, ULong blocks)
+{
+    (void)blocks;
+    if (tid == running)
+        return;
+    llcsim_flush();
+    cache_set_thread(tid);
+    running = tid;
+}
+
+static void set_recording(Bool on)
+{
+    if (on == recording)
+        return;
+    recording = on;
+    VG_(discard_translations_safely)((Addr)0x1000, ~(SizeT)0xfff, "llcsim");
+}
+
+static void zero_counts(void)
+{
+    llcsim_flush();
+    llcsim_instructions = 0;
+    cache_zero_counts();
+}
+
+static UInt read_counts(ULong *words, UInt n)
+{
+    ULong all[LLCSIM_COMMON_WORDS + LLCSIM_PROCESSOR_WORDS * MAX_PROCESSORS];
+    ULong *next = all;
+
+    llcsim_flush();
+    *next++ = llcsim_instructions;
+    cache_read_accesses((uint64_t *)&next[0], (uint64_t *)&next[1]);
+    next += 2;
+    for (UInt p = 0; p < n_processors; p++) {
+        CacheCounts c;
+        cache_read(p, &c);
+        *next++ = c.l1d_misses;
+        *next++ = c.l2_misses;
+        *next++ = c.llc_references;
+        *next++ = c.llc_misses;
+        *next++ = c.llc_writebacks;
+    }
+    if (n > next - all)
+        n = next - all;
+    for (UInt i = 0; i < n; i++)
+        words[i] = all[i];
+    return n;
+}
+
+static Bool handle_request(ThreadId tid, UWord *args, UWord *answer)
+{
+    (void)tid;
+    switch (args[0]) {
+    case LLCSIM_PING:
+        *answer = LLCSIM_PROTOCOL;
+        return True;
+    case LLCSIM_ON:
+    case LLCSIM_OFF:
+        set_recording(args[0] == LLCSIM_ON);
+        *answer = 1;
+        return True;
+    case LLCSIM_ZERO:
+        zero_counts();
+        *answer = 1;
+        return True;
+    case LLCSIM_READ:
+        *answer = read_counts((ULong *)args[1], args[2]);
+        return True;
+    default:
+        return False;
+    }
+}
+
+/* A child made by fork() ends here too: the counts are those of the first process. */
+static void finish(Int exit_code)
+{
+    ULong w[LLCSIM_COMMON_WORDS + LLCSIM_PROCESSOR_WORDS * MAX_PROCESSORS];
+    static const HChar *const names[LLCSIM_PROCESSOR_WORDS] = {
+        "l1d_misses", "l2_misses", "llc_references", "llc_misses", "llc_writebacks"};
+
+    (void)exit_code;
+    if (counts_file == NULL || VG_(getpid)() != first_process)
+        return;
+    VgFile *f = VG_(fopen)(counts_file, VKI_O_CREAT | VKI_O_WRONLY | VKI_O_TRUNC, 0600);
+    if (f == NULL) {
+        VG_(umsg)("llcsim: cannot write %s\n", counts_file);
+        return;
+    }
+    read_counts(w, sizeof w / sizeof w[0]);
+    VG_(fprintf)(f, "{\"instructions\": %llu, \"reads\": %llu, \"writes\": %llu, \"caches\": [",
+                 w[0], w[1], w[2]);
+    for (UInt p = 0; p < n_processors; p++) {
+        for (UInt i = 0; i < LLCSIM_PROCESSOR_WORDS; i++)
+            VG_(fprintf)(f, "%s\"%s\": %llu", i == 0 ? (p == 0 ? "{" : ", {") : ", ", names[i],
+                         w[LLCSIM_COMMON_WORDS + LLCSIM_PROCESSOR_WORDS * p + i]);
+        VG_(fprintf)(f, "}");
+    }
+    VG_(fprintf)(f, "]}\n");
+    VG_(fclose)(f);
+}
+
+static void pre_options(void)
+{
+    VG_(details_name)("llcsim");
+    VG_(details_version)(NULL);
+    VG_(details_description)("a model of L1d, L2 and last-level caches");
+    VG_(details_copyright_author)("Copyright (C) 2026, and GNU GPL'd (version 2 or later), by "
+                                  "the formfn-profile developers.");
+    VG_(details_bug_reports_to)("the issue tracker of formfn-profile");
+    VG_(details_avg_translation_sizeB)(500);
+    VG_(basic_tool_funcs)(post_options, instrument, finish);
+    VG_(needs_command_line_options)(process_option, print_usage, print_debug_usage);
+    VG_(needs_client_requests)(handle_request);
+    VG_(track_start_client_code)(start_client_code);
+}
+
+VG_DETERMINE_INTERFACE_VERSION(pre_options)
