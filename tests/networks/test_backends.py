@@ -1,0 +1,212 @@
+"""Backends: what runs is what was asked for, and what they say of it is true."""
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from formfn_profile import backends, patterns
+from formfn_profile.backends import isa
+from formfn_profile.errors import BackendError, UnknownBackendError
+from formfn_profile.patterns import PatternSpec
+
+SPEC = PatternSpec("dwbottleneck", depth=3, width=32, resolution=16)
+CONVOLUTIONS = 1 + 3 * 3
+
+LOAD_AND_TELL = """
+import json, sys
+from pathlib import Path
+from formfn_profile import backends
+session = backends.get(sys.argv[1]).load(Path(sys.argv[2]), threads=1)
+session.infer()
+facts = session.facts()
+session.infer()
+print("torch" in sys.modules, "openvino" in sys.modules)
+print(json.dumps(facts))
+"""
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    def prepare(name):
+        return backends.get(name).prepare(patterns.build(SPEC), patterns.example_input(SPEC), tmp_path)
+
+    return prepare
+
+
+def told(name, path, environment=None, launcher=()):
+    """Load a prepared network in a process of its own; return what it imported and its facts."""
+    done = subprocess.run(
+        [*launcher, sys.executable, "-c", LOAD_AND_TELL, name, str(path)],
+        env=os.environ | (environment or {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported, facts = done.stdout.splitlines()
+    return imported, json.loads(facts)
+
+
+def convolutions(kernels):
+    return sum(n for name, n in kernels.items() if "conv" in name.lower())
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino-cpu"])
+def test_facts_are_what_was_asked_for(session_of, name):
+    """Single precision, one thread, on the CPU, and one kernel for each convolution of the network."""
+    facts = session_of(name, patterns.build(SPEC), patterns.example_input(SPEC)).facts()
+    assert (facts["precision"], facts["threads"], facts["device"]) == ("f32", 1, "CPU")
+    assert convolutions(facts["kernels"]) == CONVOLUTIONS
+    assert facts["isa"]
+    assert json.loads(json.dumps(facts)) == facts
+
+
+def test_openvino_runs_one_stream_and_channels_last(session_of):
+    facts = session_of("openvino-cpu", patterns.build(SPEC), patterns.example_input(SPEC)).facts()
+    assert facts["streams"] == 1
+    assert facts["memory_format"] in ("NHWC", "nChw16c", "nChw8c", "NCHW")
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one CPU")
+@pytest.mark.parametrize("name", ["torch", "openvino-cpu"])
+def test_threads_are_set_and_read_back(session_of, name):
+    session = session_of(name, patterns.build(SPEC), patterns.example_input(SPEC), threads=2)
+    assert session.facts()["threads"] == min(2, len(os.sched_getaffinity(0)))
+
+
+def test_the_openvino_worker_never_imports_torch(prepared):
+    imported, facts = told("openvino-cpu", prepared("openvino-cpu"))
+    assert imported == "False True"
+    assert facts["precision"] == "f32"
+
+
+def test_the_ir_keeps_single_precision_weights(prepared):
+    """No f16 compression: the weights' file holds every parameter in 4 bytes, or more."""
+    path = prepared("openvino-cpu")
+    weights = sum(m.weight.numel() for m in patterns.build(SPEC).modules() if isinstance(m, nn.Conv2d))
+    assert path.with_suffix(".bin").stat().st_size >= 4 * weights
+
+
+def test_a_dynamic_model_is_refused(tmp_path, prepared):
+    import openvino as ov
+
+    path = prepared("openvino-cpu")
+    model = ov.Core().read_model(path)
+    model.reshape([1, 3, -1, -1])
+    dynamic = tmp_path / "dynamic.xml"
+    ov.save_model(model, dynamic)
+    with pytest.raises(BackendError, match="has dynamic shapes, which run on slower kernels"):
+        backends.get("openvino-cpu").load(dynamic, threads=1)
+
+
+def test_a_model_that_cannot_be_converted_says_why(tmp_path):
+    class Bad(nn.Module):
+        def forward(self, x):
+            raise ValueError("no such luck")
+
+    with pytest.raises(BackendError, match="could not convert the model: ValueError: no such luck"):
+        backends.get("openvino-cpu").prepare(Bad(), torch.zeros(1, 3, 8, 8), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino-cpu"])
+def test_an_input_of_another_shape_is_refused(session_of, name):
+    session = session_of(name, patterns.build(SPEC), patterns.example_input(SPEC))
+    with pytest.raises(BackendError, match=r"\(1, 3, 16, 16\), but float32 \(1, 3, 8, 8\) was given"):
+        session.set_input(np.zeros((1, 3, 8, 8), np.float32))
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino-cpu"])
+def test_the_output_is_a_copy(session_of, name):
+    """A kept output does not change with the next inference."""
+    session = session_of(name, patterns.build(SPEC), patterns.example_input(SPEC))
+    first = session.output()
+    kept = first.copy()
+    session.set_input(patterns.example_input(SPEC, seed=1).numpy())
+    session.infer()
+    assert np.array_equal(first, kept)
+    assert not np.array_equal(session.output(), kept)
+
+
+def test_torch_kernels_follow_the_library_that_runs(session_of):
+    """With oneDNN off no kernel of its may appear; each convolution is then native."""
+    session = session_of("torch", patterns.build(SPEC), patterns.example_input(SPEC))
+    torch._C._set_mkldnn_enabled(False)
+    try:
+        without = session.facts()["kernels"]
+    finally:
+        torch._C._set_mkldnn_enabled(True)
+    assert not any(name.startswith("oneDNN") for name in without)
+    assert convolutions(without) == CONVOLUTIONS
+    depthwise = [name for name in session.facts()["kernels"] if name.startswith("oneDNN convolution jit_dw")]
+    assert len(depthwise) == 1  # eager PyTorch 2.13 gives depthwise convolutions to oneDNN
+
+
+def test_the_cap_holds_pytorch_to_avx2(prepared):
+    """PyTorch's own kernels, its oneDNN and its MKL."""
+    _, facts = told("torch", prepared("torch"), backends.isa_environment("avx2"))
+    assert facts["isa"] == "avx2"
+    assert "avx512" not in "".join(facts["kernels"])
+
+
+def test_the_cap_holds_openvinos_convolutions_and_the_facts_tell_the_rest(prepared):
+    """Its `Reduce` kernels may ignore the cap (2026.4 does): then they are in `isa`, with their number."""
+    _, facts = told("openvino-cpu", prepared("openvino-cpu"), backends.isa_environment("avx2"))
+    beyond = {name: n for name, n in facts["kernels"].items() if "avx512" in name}
+    assert set(beyond) <= {"Reduce jit_avx512_f32"}
+    assert facts["isa"].startswith("avx2")
+    assert ("avx512" in facts["isa"]) == bool(beyond)
+
+
+def test_no_cap_is_an_empty_environment():
+    assert backends.isa_environment("native") == {}
+    with pytest.raises(KeyError):
+        backends.isa_environment("avx3")
+
+
+@pytest.mark.parametrize(
+    "text,expected",
+    [
+        ("Intel AVX10.1 and Intel AMX with bfloat16 and 8-bit integer support", "avx512"),
+        ("Intel AVX-512 with Intel DL Boost", "avx512"),
+        ("Intel(R) Advanced Vector Extensions 2 (Intel(R) AVX2) enabled processors", "avx2"),
+        ("Intel AVX2 with Intel DL Boost", "avx2"),
+        ("brgconv_avx512_1x1_f32", "avx512"),
+        ("jit_uni_f32", None),
+        ("NO AVX", "avx"),
+    ],
+)
+def test_families_in_the_words_of_libraries(text, expected):
+    """Texts as oneDNN 3.12, MKL 2024 and OpenVINO 2026.4 print them."""
+    assert isa.family(text) == expected
+
+
+def test_kernels_that_differ_are_all_named():
+    assert isa.summary({"jit_avx2_f32": 12, "brgconv_avx2_f32": 1, "jit_avx512_f32": 1}) == (
+        "avx2 (13 layers), avx512 (1)"
+    )
+    assert isa.summary({"gemm_mlas_f32": 1}) is None
+
+
+def test_an_unknown_backend_names_the_nearest():
+    with pytest.raises(UnknownBackendError) as caught:
+        backends.get("openvino_cpu")
+    assert "no backend 'openvino_cpu'. Did you mean openvino-cpu?" in str(caught.value)
+    assert pickle.loads(pickle.dumps(caught.value)).known == tuple(backends.BACKENDS)
+
+
+@pytest.mark.slow
+@pytest.mark.simulator
+@pytest.mark.skipif(not shutil.which("valgrind"), reason="no valgrind; apt-get install valgrind")
+@pytest.mark.parametrize("name", ["torch", "openvino-cpu"])
+def test_facts_work_under_valgrind(prepared, name):
+    """Valgrind 3.19 shows programs an AVX2 CPU; both libraries must say so."""
+    _, facts = told(name, prepared(name), launcher=("valgrind", "--tool=none", "-q"))
+    assert facts["isa"] == "avx2"
+    assert convolutions(facts["kernels"]) == CONVOLUTIONS
