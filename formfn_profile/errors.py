@@ -56,6 +56,16 @@ class UnknownBackendError(UnknownNameError):
     kind = "backend"
 
 
+class UnknownNetworkError(UnknownNameError):
+    """There is no named network of this name."""
+
+    kind = "network"
+
+
+class NetworkError(FormfnError):
+    """A network cannot be built."""
+
+
 class BackendError(FormfnError):
     """A backend refuses or could not do what was asked."""
 

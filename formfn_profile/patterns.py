@@ -13,12 +13,13 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from formfn_profile import calibration
+from formfn_profile.calibration import IMAGE_CHANNELS
 from formfn_profile.errors import PatternError, UnknownPatternError
 
 if TYPE_CHECKING:
     import torch
 
-IMAGE_CHANNELS = 3
 CLASSES = 10
 REDUCTION = 4
 GROUPS = 8
@@ -295,27 +296,18 @@ def build(spec: PatternSpec) -> torch.nn.Module:
             )
         )
     count = min(32, max(4, _CALIBRATION_PIXELS // spec.resolution**2))
-    _calibrate(model, _images(count, spec.resolution, spec.seed + _CALIBRATION_SEED))
-    return model.eval()
+    size = spec.resolution
+    outputs = calibration.calibrate(
+        model, calibration.images(count, size, size, spec.seed + _CALIBRATION_SEED)
+    )
+    with torch.no_grad():
+        model.get_parameter("head.bias").sub_(_CENTRING * outputs.mean(0))
+    return model
 
 
 def example_input(spec: PatternSpec, seed: int = 0) -> torch.Tensor:
     """Return seeded images of the network's shape, NCHW float32; another seed gives other images."""
-    return _images(spec.batch, spec.resolution, seed)
-
-
-def _images(count: int, resolution: int, seed: int) -> torch.Tensor:
-    """Each image a colour, coarse structure, a little noise: once pooled, pure noise is always the same."""
-    import torch
-    from torch.nn import functional as F
-
-    generator = torch.Generator().manual_seed(seed)
-
-    def draw(size: int) -> torch.Tensor:
-        return torch.randn(count, IMAGE_CHANNELS, size, size, generator=generator)
-
-    coarse = F.interpolate(draw(4), size=(resolution, resolution), mode="bilinear", align_corners=False)
-    return draw(1) + 0.3 * coarse + 0.05 * draw(resolution)
+    return calibration.images(spec.batch, spec.resolution, spec.resolution, seed)
 
 
 def _stage(convolutions: tuple[Convolution, ...]) -> torch.nn.Sequential:
@@ -338,19 +330,3 @@ def _stage(convolutions: tuple[Convolution, ...]) -> torch.nn.Sequential:
         nn.init.constant_(norm.bias, _SHIFT)
         layers += [convolution, norm, nn.ReLU()]
     return nn.Sequential(*layers)
-
-
-def _calibrate(model: torch.nn.Sequential, images: torch.Tensor) -> None:
-    """Set batch-norm statistics to those of the inputs when `images` pass; centre the head's outputs."""
-    import torch
-    from torch import nn
-
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    usual = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 1.0
-    with torch.no_grad():
-        outputs = model.train()(images)
-        model.get_submodule("head").bias -= _CENTRING * outputs.mean(0)
-    for norm, momentum in zip(norms, usual, strict=True):
-        norm.momentum = momentum

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from formfn_profile.backends.isa import isa_environment
 from formfn_profile.backends.openvino_cpu import OpenVinoCpu
+from formfn_profile.backends.openvino_gpu import OpenVinoGpu
 from formfn_profile.backends.torch_cpu import TorchCpu
+from formfn_profile.backends.torch_onednn import TorchOneDnn
 from formfn_profile.errors import UnknownBackendError
 
 if TYPE_CHECKING:
@@ -84,7 +86,11 @@ BACKENDS: dict[str, Backend] = {
     each.name: each
     for each in (
         TorchCpu("torch"),
+        TorchOneDnn("torch-onednn"),
+        TorchCpu("torch-no-onednn", onednn=False),
+        TorchCpu("torch-channels-last", channels_last=True),
         OpenVinoCpu("openvino-cpu"),
+        OpenVinoGpu("openvino-gpu"),
     )
 }
 """Every backend by name."""

@@ -1,4 +1,4 @@
-"""OpenVINO's CPU plugin. The worker's part never imports PyTorch."""
+"""OpenVINO on the CPU, and what its other devices share. The worker's part never imports PyTorch."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ class OpenVinoCpu:
         """Convert to OpenVINO's IR: float32 weights (no f16 compression), every dimension fixed."""
         import numpy as np
         import openvino as ov
+        import torch
 
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")  # of tracing: the outputs are compared
                 converted = ov.convert_model(model, example_input=x, input=[list(x.shape)])
         except Exception as error:
@@ -49,6 +50,7 @@ class OpenVinoCpu:
         import openvino as ov
 
         core = ov.Core()
+        self.check_devices(core)
         model = core.read_model(prepared)
         if model.is_dynamic():
             raise BackendError(
@@ -56,18 +58,23 @@ class OpenVinoCpu:
                 " `input=[shape]`, or call model.reshape(shape) before saving"
             )
         try:
-            compiled = core.compile_model(
-                model,
-                self.device,
-                {
-                    "INFERENCE_PRECISION_HINT": "f32",
-                    "NUM_STREAMS": 1,
-                    "INFERENCE_NUM_THREADS": threads,
-                },
-            )
+            compiled = core.compile_model(model, self.device, self.properties(threads))
         except RuntimeError as error:
             raise BackendError(f"OpenVINO could not compile for {self.device}: {_cause(error)}") from error
+        executed = list(compiled.get_property("EXECUTION_DEVICES"))
+        if [each.split(".")[0] for each in executed] != [self.device.split(".")[0]]:
+            raise BackendError(
+                f"asked for {self.device}, but OpenVINO compiled for {', '.join(executed)};"
+                " nothing was measured, since it would not be of that device"
+            )
         return OpenVinoSession(compiled, np.load(_input_path(prepared)))
+
+    def check_devices(self, core: Any) -> None:
+        """Raise BackendError if `core` cannot have this backend's device, with the remedy."""
+
+    def properties(self, threads: int) -> dict[str, object]:
+        """Return what the model is compiled with."""
+        return {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": threads}
 
 
 class OpenVinoSession:
@@ -111,7 +118,7 @@ class OpenVinoSession:
         return {
             "device": ",".join(read("EXECUTION_DEVICES")),
             "precision": read("INFERENCE_PRECISION_HINT").get_type_name(),
-            "threads": int(read("INFERENCE_NUM_THREADS")),
+            "threads": _threads(self._compiled),
             "streams": int(read("NUM_STREAMS")),
             "memory_format": _LAYOUTS.get(layout, layout) if layout else None,
             "isa": summary(kernels),
@@ -126,6 +133,12 @@ def _layers(compiled: Any) -> list[dict[str, str]]:
     wanted = ("layerType", "primitiveType", "outputLayouts")
     nodes = [node.get_rt_info() for node in compiled.get_runtime_model().get_ordered_ops()]
     return [{key: node[key].astype(str) if key in node else "unknown" for key in wanted} for node in nodes]
+
+
+def _threads(compiled: Any) -> int | None:
+    """Other devices than the CPU have no such property."""
+    known = "INFERENCE_NUM_THREADS" in compiled.get_property("SUPPORTED_PROPERTIES")
+    return int(compiled.get_property("INFERENCE_NUM_THREADS")) if known else None
 
 
 def _input_path(model: Path) -> Path:

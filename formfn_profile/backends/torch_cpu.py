@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TorchCpu:
-    """PyTorch as it comes: eager, float32, NCHW."""
+    """
+    PyTorch, eager, float32. `onednn` lets it choose oneDNN where it would (never, if false);
+    `channels_last` holds weights and input in NHWC order instead of NCHW.
+    """
 
     name: str
     device: str = "CPU"
+    onednn: bool = True
+    channels_last: bool = False
 
     def prepare(self, model: torch.nn.Module, x: torch.Tensor, folder: Path) -> Path:
         """Write the module and its input. The file runs code when loaded: it is this program's own."""
@@ -33,12 +38,24 @@ class TorchCpu:
         return path
 
     def load(self, prepared: Path, *, threads: int) -> TorchSession:
-        """Load what `prepare` wrote; see `Backend.load`. The thread count is the whole process's."""
+        """
+        Load what `prepare` wrote; see `Backend.load`.
+
+        The thread count and whether oneDNN is used are the whole process's: a later `load` changes them
+        for earlier sessions too, and `facts` says so.
+        """
         import torch
 
         torch.set_num_threads(threads)
+        torch.backends.mkldnn.enabled = self.onednn  # type: ignore[assignment]
         model, x = torch.load(prepared, weights_only=False)  # written by `prepare`
-        return TorchSession(model.eval(), x)
+        if self.channels_last:
+            model = model.to(memory_format=torch.channels_last)
+            x = x.to(memory_format=torch.channels_last)
+        return self._session(model.eval(), x)
+
+    def _session(self, model: torch.nn.Module, x: torch.Tensor) -> TorchSession:
+        return TorchSession(model, x)
 
 
 class TorchSession:
@@ -65,6 +82,9 @@ class TorchSession:
 
     def set_input(self, x: np.ndarray) -> None:
         """Copy `x` into the input."""
+        self._x.copy_(self._checked(x))
+
+    def _checked(self, x: np.ndarray) -> torch.Tensor:
         import torch
 
         given = torch.from_numpy(x)
@@ -72,7 +92,7 @@ class TorchSession:
             raise BackendError(
                 f"the input is {self._x.dtype} {tuple(self._x.shape)}, but {x.dtype} {x.shape} was given"
             )
-        self._x.copy_(given)
+        return given
 
     def facts(self) -> dict[str, object]:
         """Infer once while PyTorch and its libraries report what they run; see `Session.facts`."""
@@ -84,9 +104,10 @@ class TorchSession:
         known = dict.fromkeys(isa.values())
         return {
             "device": str(self._result().device).upper(),
-            "precision": {torch.float32: "f32"}.get(self._result().dtype, str(self._result().dtype)),
+            "precision": "f32" if self._result().dtype == torch.float32 else str(self._result().dtype),
             "threads": torch.get_num_threads(),
-            "memory_format": "NCHW",
+            "memory_format": _memory_format(self._x),
+            "onednn_enabled": torch.backends.mkldnn.enabled,
             "isa": next(iter(known)) if len(known) == 1 else ", ".join(f"{k} {v}" for k, v in isa.items()),
             "kernels": kernels,
             "versions": {"torch": torch.__version__, **torch_kernels.versions()},
@@ -98,3 +119,14 @@ class TorchSession:
         if not isinstance(self._out, torch.Tensor):
             raise BackendError(f"the model returns {type(self._out).__name__}, not one tensor")
         return self._out
+
+
+def _memory_format(x: torch.Tensor) -> str:
+    """A tensor with one channel or one pixel is in both orders; NCHW then."""
+    import torch
+
+    if x.is_mkldnn:
+        return "oneDNN's own"
+    if x.is_contiguous():
+        return "NCHW"
+    return "NHWC" if x.is_contiguous(memory_format=torch.channels_last) else "strided"

@@ -28,6 +28,8 @@ _ONEDNN_ISA = re.compile(r"^onednn_verbose,v1,info,cpu,isa:(.+)$", re.MULTILINE)
 _ONEDNN_VERSION = re.compile(r"^onednn_verbose,v1,info,oneDNN v([\d.]+)", re.MULTILINE)
 _MKL_HEADER = re.compile(r"^MKL_VERBOSE (oneMKL .+?) Product build .+? architecture (.+), Lnx", re.MULTILINE)
 
+_BATCH_NORM = "aten::native_batch_norm"
+
 # PyTorch's own operations that run a layer. What hands its work to oneDNN is counted by oneDNN's lines.
 _NATIVE = {
     "aten::_slow_conv2d_forward": "native slow_conv2d (im2col and MKL gemm)",
@@ -42,7 +44,7 @@ _NATIVE = {
     "aten::bmm": "native bmm (MKL gemm)",
     "aten::baddbmm": "native baddbmm (MKL gemm)",
     "aten::_scaled_dot_product_flash_attention_for_cpu": "native flash attention",
-    "aten::native_batch_norm": "native batch_norm",
+    _BATCH_NORM: "native batch_norm",
 }
 _ONEDNN = re.compile(r"^aten::(mkldnn_|_mkldnn_)")
 _CONVOLUTION = "aten::_convolution"
@@ -52,16 +54,18 @@ def ran(call: Callable[[], object]) -> dict[str, int]:
     """
     Run `call` once and return what ran: "oneDNN convolution jit:avx2" -> number of layers.
 
-    oneDNN's reorders between memory formats are there as such. A convolution whose implementation left
-    no trace is "convolution, kernel not known"; layers without a heading of their own here (pooling,
-    activations, arithmetic) are left out.
+    oneDNN's reorders between memory formats are there as such, as calls. A convolution whose
+    implementation left no trace is "convolution, kernel not known"; layers without a heading of their own
+    here (pooling, activations, arithmetic) are left out.
     """
     import torch
 
     isa()  # the libraries print their headers once a process: before anything else makes them
     with _printed() as text, _verbose(), torch.autograd.profiler.profile(use_kineto=False) as profile:
         call()
-    kernels = Counter(f"oneDNN {kind} {name}" for kind, name in _ONEDNN_EXEC.findall(text[0]))
+    executed = _ONEDNN_EXEC.findall(text[0])
+    kernels = Counter(f"oneDNN {kind} {name}" for kind, name in executed)
+    onednn_norms = sum(kind == "batch_normalization" for kind, _ in executed)
     within: set[int] = set()
     for event in profile.function_events or ():
         if event.name == _CONVOLUTION and id(event) not in within:
@@ -74,7 +78,8 @@ def ran(call: Callable[[], object]) -> dict[str, int]:
             kernels.update(native)
         elif event.name in _NATIVE and id(event) not in within:
             kernels[_NATIVE[event.name]] += 1
-    return dict(kernels)
+    kernels[_NATIVE[_BATCH_NORM]] -= onednn_norms  # on oneDNN's tensors it is the same operation
+    return dict(+kernels)
 
 
 def isa() -> dict[str, str | None]:

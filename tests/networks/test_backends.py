@@ -6,14 +6,18 @@ import pickle
 import shutil
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from formfn_profile import backends, patterns
 from formfn_profile.backends import isa
+from formfn_profile.backends.openvino_cpu import OpenVinoCpu
+from formfn_profile.backends.openvino_gpu import OpenVinoGpu
 from formfn_profile.errors import BackendError, UnknownBackendError
 from formfn_profile.patterns import PatternSpec
 
@@ -136,16 +140,68 @@ def test_the_output_is_a_copy(session_of, name):
 
 def test_torch_kernels_follow_the_library_that_runs(session_of):
     """With oneDNN off no kernel of its may appear; each convolution is then native."""
-    session = session_of("torch", patterns.build(SPEC), patterns.example_input(SPEC))
-    torch._C._set_mkldnn_enabled(False)
-    try:
-        without = session.facts()["kernels"]
-    finally:
-        torch._C._set_mkldnn_enabled(True)
-    assert not any(name.startswith("oneDNN") for name in without)
-    assert convolutions(without) == CONVOLUTIONS
-    depthwise = [name for name in session.facts()["kernels"] if name.startswith("oneDNN convolution jit_dw")]
-    assert len(depthwise) == 1  # eager PyTorch 2.13 gives depthwise convolutions to oneDNN
+    model, x = patterns.build(SPEC), patterns.example_input(SPEC)
+    without = session_of("torch-no-onednn", model, x).facts()
+    assert without["onednn_enabled"] is False
+    assert not any(name.startswith("oneDNN") for name in without["kernels"])
+    assert convolutions(without["kernels"]) == CONVOLUTIONS
+    usual = session_of("torch", model, x).facts()
+    assert usual["onednn_enabled"] is True
+    assert sum(name.startswith("oneDNN convolution jit_dw") for name in usual["kernels"]) == 1
+
+
+def test_channels_last_is_read_back(session_of):
+    model, x = patterns.build(SPEC), patterns.example_input(SPEC)
+    assert session_of("torch", model, x).facts()["memory_format"] == "NCHW"
+    assert session_of("torch-channels-last", model, x).facts()["memory_format"] == "NHWC"
+
+
+@pytest.mark.parametrize("name", [name for name in backends.BACKENDS if name.startswith("torch-")])
+def test_forms_of_pytorch_agree_with_eager(session_of, error_of, name):
+    """For the input given at load and for another one set later."""
+    model, x, other = patterns.build(SPEC), patterns.example_input(SPEC), patterns.example_input(SPEC, seed=1)
+    with torch.inference_mode():
+        truth, truth_of_other = model(x).numpy(), model(other).numpy()
+    session = session_of(name, model, x)
+    assert error_of(session.output(), truth) < 1e-4
+    session.set_input(other.numpy())
+    session.infer()
+    assert error_of(session.output(), truth_of_other) < 1e-4
+
+
+class Mixed(nn.Module):
+    """A convolution, then what oneDNN tensors cannot do: hardtanh in place, a slice, a view."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 16, 3)
+
+    def forward(self, x):
+        y = F.hardtanh(self.convolution(x), inplace=True)
+        return y[:, :8].reshape(y.shape[0], -1)
+
+
+def test_explicit_onednn_lists_what_falls_back(session_of, error_of):
+    """Every convolution runs in oneDNN; the rest is right, and named with its calls in one inference."""
+    session = session_of("torch-onednn", model := Mixed().eval(), x := torch.randn(1, 3, 16, 16))
+    session.infer()
+    facts = session.facts()
+    assert error_of(session.output(), model(x).detach()) < 1e-5
+    assert facts["fallbacks"]["hardtanh"] == 1
+    assert facts["memory_format"] == "oneDNN's own"
+    ran = facts["kernels"]
+    assert sum(n for name, n in ran.items() if name.startswith("oneDNN convolution")) == 1
+    assert not any("slow_conv" in name for name in ran)
+
+
+class Wrong(nn.Module):
+    def forward(self, x):
+        return x.reshape(7)
+
+
+def test_explicit_onednn_does_not_hide_a_models_own_error(session_of):
+    with pytest.raises(RuntimeError, match="shape '\\[7\\]' is invalid"):
+        session_of("torch-onednn", Wrong(), torch.zeros(1, 3, 8, 8))
 
 
 def test_the_cap_holds_pytorch_to_avx2(prepared):
@@ -192,6 +248,57 @@ def test_kernels_that_differ_are_all_named():
         "avx2 (13 layers), avx512 (1)"
     )
     assert isa.summary({"gemm_mlas_f32": 1}) is None
+
+
+def core(devices, gops=1000.0):
+    return types.SimpleNamespace(available_devices=devices, get_property=lambda *_: {"f32": gops})
+
+
+@pytest.mark.parametrize("devices", [["CPU"], [], ["CPU", "NPU"]])
+def test_no_gpu_is_said_with_the_devices_that_are_there(devices):
+    with pytest.raises(BackendError) as caught:
+        OpenVinoGpu("openvino-gpu").check_devices(core(devices))
+    assert f"OpenVINO sees no GPU here, only {', '.join(devices) or 'nothing'}." in str(caught.value)
+
+
+def test_the_gpu_asked_for_must_be_there():
+    OpenVinoGpu("openvino-gpu").check_devices(core(["CPU", "GPU.0", "GPU.1"]))
+    OpenVinoGpu("openvino-gpu", "GPU.1").check_devices(core(["CPU", "GPU.0", "GPU.1"]))
+    with pytest.raises(BackendError, match=r"sees no GPU\.1 here, only CPU, GPU\. Take one of these"):
+        OpenVinoGpu("openvino-gpu", "GPU.1").check_devices(core(["CPU", "GPU"]))
+
+
+def test_a_driver_that_executes_nothing_is_refused():
+    """Its telltale, seen with intel-opencl-icd's debug keys: a speed of 0 for every precision."""
+    with pytest.raises(BackendError, match="stand-in that executes nothing"):
+        OpenVinoGpu("openvino-gpu").check_devices(core(["CPU", "GPU"], gops=0.0))
+
+
+@pytest.mark.parametrize(
+    "device", ["AUTO", "AUTO:GPU,CPU", "HETERO:GPU,CPU", "MULTI:GPU", "gpu", "GPPU", "CPU"]
+)
+def test_names_that_may_run_elsewhere_are_refused(device):
+    with pytest.raises(BackendError, match="is not a GPU's name"):
+        OpenVinoGpu("openvino-gpu", device)
+
+
+def test_running_elsewhere_than_asked_is_refused(prepared):
+    """AUTO compiles, for the CPU: what was asked for is held against EXECUTION_DEVICES."""
+    backend = OpenVinoCpu("openvino-auto", "AUTO")
+    with pytest.raises(BackendError, match=r"asked for AUTO, but OpenVINO compiled for .*CPU"):
+        backend.load(prepared("openvino-cpu"), threads=1)
+
+
+def test_here_the_gpu_backend_runs_or_says_why_not(prepared):
+    """On whatever machine the tests run."""
+    import openvino as ov
+
+    path = prepared("openvino-gpu")
+    if any(each.startswith("GPU") for each in ov.Core().available_devices):
+        assert backends.get("openvino-gpu").load(path, threads=1).facts()["device"].startswith("GPU")
+    else:
+        with pytest.raises(BackendError, match="OpenVINO sees no GPU here, only"):
+            backends.get("openvino-gpu").load(path, threads=1)
 
 
 def test_an_unknown_backend_names_the_nearest():

@@ -9,7 +9,14 @@ HEAVY = ("torch", "openvino", "numpy", "matplotlib", "pytorchcv")
 
 
 @pytest.mark.parametrize(
-    "module", ["formfn_profile", "formfn_profile.backends", "formfn_profile.patterns", "formfn_profile.flops"]
+    "module",
+    [
+        "formfn_profile",
+        "formfn_profile.backends",
+        "formfn_profile.patterns",
+        "formfn_profile.flops",
+        "formfn_profile.networks",
+    ],
 )
 def test_imports_load_no_framework(module):
     code = f"import {module}, sys; print([name for name in {HEAVY} if name in sys.modules])"
