@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from formfn_profile.errors import BackendError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -44,8 +46,10 @@ def isa_environment(isa: str) -> dict[str, str]:
     `Session.facts` tells what each layer's kernel is under the cap.
 
     Raises:
-        KeyError: There is no such cap.
+        BackendError: There is no such cap.
     """
+    if isa not in _CAPS:
+        raise BackendError(f"kernels cannot be held to {isa!r}. There is: {', '.join(_CAPS)}")
     return dict(_CAPS[isa])
 
 

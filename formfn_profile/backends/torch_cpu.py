@@ -101,14 +101,14 @@ class TorchSession:
         from formfn_profile.backends import torch_kernels
 
         kernels, isa = torch_kernels.ran(self.infer), torch_kernels.isa()
-        known = dict.fromkeys(isa.values())
+        differ = len(set(isa.values())) > 1
         return {
             "device": str(self._result().device).upper(),
             "precision": "f32" if self._result().dtype == torch.float32 else str(self._result().dtype),
             "threads": torch.get_num_threads(),
             "memory_format": _memory_format(self._x),
             "onednn_enabled": torch.backends.mkldnn.enabled,
-            "isa": next(iter(known)) if len(known) == 1 else ", ".join(f"{k} {v}" for k, v in isa.items()),
+            "isa": ", ".join(f"{k} {v or 'not known'}" for k, v in isa.items()) if differ else isa["aten"],
             "kernels": kernels,
             "versions": {"torch": torch.__version__, **torch_kernels.versions()},
         }
