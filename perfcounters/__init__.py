@@ -2,5 +2,7 @@
 
 from perfcounters import errors
 from perfcounters._version import __version__
+from perfcounters.counters import Counters, Snapshot
+from perfcounters.reading import Count, Reading
 
-__all__ = ["__version__", "errors"]
+__all__ = ["Count", "Counters", "Reading", "Snapshot", "__version__", "errors"]

@@ -74,3 +74,23 @@ void *work_walk(void *start, uint64_t steps)
         at = *(void *volatile *)at;
     return at;
 }
+
+int work_flush(const void *memory, size_t bytes, size_t line)
+{
+    const char *end = (const char *)memory + bytes;
+#if defined(__x86_64__)
+    for (const char *at = memory; at < end; at += line)
+        __asm__ volatile("clflush (%0)" : : "r"(at) : "memory");
+    __asm__ volatile("mfence" : : : "memory");
+    return 1;
+#elif defined(__aarch64__)
+    for (const char *at = memory; at < end; at += line)
+        __asm__ volatile("dc civac, %0" : : "r"(at) : "memory");
+    __asm__ volatile("dsb ish" : : : "memory");
+    return 1;
+#else
+    (void)end;
+    (void)line;
+    return 0;
+#endif
+}

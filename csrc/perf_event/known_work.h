@@ -19,4 +19,8 @@ void work_tie_cycle(void *memory, size_t n, size_t line, uint64_t seed);
 /* Follow the cycle from `start`, `steps` dependent loads, and say where it ends. */
 void *work_walk(void *start, uint64_t steps);
 
+/* Drop the lines of `bytes` bytes at `memory` from all caches; 0 where no
+ * instruction for that is written for this processor. */
+int work_flush(const void *memory, size_t bytes, size_t line);
+
 #endif

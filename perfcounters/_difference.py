@@ -1,0 +1,123 @@
+"""From two reads of the same groups to counts: by id, summed over threads, never guessed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from perfcounters.reading import Count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from perfcounters._attach import Prepared, Slot
+
+# More than any processor can count: 1,000 events in a nanosecond.
+_IMPOSSIBLE_RATE = 1000
+_IMPOSSIBLE_ALLOWANCE = 1_000_000
+
+
+@dataclass
+class _Sum:
+    raw: int = 0
+    value: int = 0
+    enabled: int = 0
+    running: int = 0
+    scaled: bool = False
+    reasons: list[str] = field(default_factory=list)
+
+
+def counts(
+    groups: Sequence[Sequence[Prepared]],
+    slots: Sequence[Slot],
+    offsets: Sequence[int],
+    before: Sequence[int],
+    after: Sequence[int],
+    *,
+    scope: str,
+    threads: int,
+    scale: bool,
+) -> Iterator[Count]:
+    """
+    Give each event's count between two reads.
+
+    Args:
+        slots: What was read, slot i from word offsets[i] on.
+        scale: Estimate what was counted only part of the time; otherwise it is None.
+    """
+    sums = [[_Sum() for _ in group] for group in groups]
+    for slot, start in zip(slots, offsets, strict=False):
+        _add(sums[slot.group], slot, before, after, start)
+    for number, (group, totals) in enumerate(zip(groups, sums, strict=True)):
+        for one, total in zip(group, totals, strict=True):
+            reason = _reason(one, total, scale=scale)
+            yield Count(
+                event=one.event.name,
+                value=None if reason else total.value,
+                encoding=one.event.shown,
+                source=one.event.source,
+                scope=scope,
+                time_enabled_ns=max(0, total.enabled),
+                time_running_ns=max(0, total.running),
+                scaled=total.scaled and not reason,
+                exclusions=one.exclusions,
+                threads=threads,
+                definition=one.event.definition,
+                reason=reason,
+                raw=None if total.reasons else total.raw,
+                group=number,
+            )
+
+
+def _add(totals: Sequence[_Sum], slot: Slot, before: Sequence[int], after: Sequence[int], start: int) -> None:
+    size = len(slot.ids)
+    if before[start] != size or after[start] != size:
+        for total in totals:
+            total.reasons.append("the kernel gave no values: the group was not on the PMU")
+        return
+    enabled, running = (after[start + i] - before[start + i] for i in (1, 2))
+    old, new = _by_id(before, start, size), _by_id(after, start, size)
+    for total, identity in zip(totals, slot.ids, strict=True):
+        total.enabled += enabled
+        total.running += running
+        if identity not in old or identity not in new:
+            total.reasons.append("the kernel gave no value for it")
+            continue
+        raw = new[identity] - old[identity]
+        if (
+            raw < 0
+            or running < 0
+            or enabled < running
+            or raw > _IMPOSSIBLE_RATE * running + _IMPOSSIBLE_ALLOWANCE
+        ):
+            total.reasons.append(
+                f"the kernel's values are impossible ({raw} events in {running} of {enabled} ns)"
+            )
+        elif running == 0 < enabled:
+            total.reasons.append(
+                "it never ran on the PMU: its group needs more counters than are free (the NMI watchdog holds"
+                " one: sudo sysctl kernel.nmi_watchdog=0)"
+            )
+        else:
+            total.raw += raw
+            total.value += raw if running == enabled else (raw * enabled + running // 2) // running
+            total.scaled = total.scaled or running < enabled
+
+
+def _by_id(words: Sequence[int], start: int, size: int) -> dict[int, int]:
+    return {words[start + 4 + 2 * i]: words[start + 3 + 2 * i] for i in range(size)}
+
+
+def _reason(one: Prepared, total: _Sum, *, scale: bool) -> str | None:
+    if total.reasons:
+        return total.reasons[0]
+    if total.running == 0:
+        return "nothing that is counted ran meanwhile"
+    if total.scaled and not scale:
+        return (
+            f"counted during {total.running / total.enabled:.0%} of the time only, as events took turns on"
+            ' the PMU; multiplex="scale" estimates'
+        )
+    if total.raw == 0 and not one.event.verified:
+        return "counted 0, but the kernel does not list this event: the PMU may not have it"
+    return None

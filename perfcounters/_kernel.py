@@ -1,0 +1,155 @@
+"""The seam to the kernel: the only module here that calls perf_event_open(2) and reads /proc and /sys."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from perfcounters._perf import ffi, lib
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DISABLED = lib.PE_DISABLED
+INHERIT = lib.PE_INHERIT
+INHERIT_THREAD = lib.PE_INHERIT_THREAD
+EXCLUDE_USER = lib.PE_EXCLUDE_USER
+EXCLUDE_KERNEL = lib.PE_EXCLUDE_KERNEL
+ENABLE_ON_EXEC = lib.PE_ENABLE_ON_EXEC
+
+TYPE_HARDWARE = lib.PERF_TYPE_HARDWARE
+TYPE_SOFTWARE = lib.PERF_TYPE_SOFTWARE
+TYPE_RAW = lib.PERF_TYPE_RAW
+TYPE_BREAKPOINT = lib.PERF_TYPE_BREAKPOINT
+BREAKPOINT_READ = lib.HW_BREAKPOINT_R
+BREAKPOINT_WRITE = lib.HW_BREAKPOINT_W
+
+SYSTEM_ROOT = Path("/")
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What the kernel calls an event: type and config words of `perf_event_attr`."""
+
+    type: int
+    config: int
+    config1: int = 0
+    config2: int = 0
+    bp_type: int = 0
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        raise OSError(-result, os.strerror(-result))
+    return result
+
+
+def open_event(encoding: Encoding, *, flags: int, pid: int, cpu: int = -1, group_fd: int = -1) -> int:
+    """
+    Open one event, close-on-exec, and return its file descriptor.
+
+    Args:
+        flags: Sum of the flags above.
+        pid: Task to count in; 0 is the calling thread, -1 every task on `cpu`.
+        cpu: CPU number, or -1 for any.
+        group_fd: Descriptor of the group's leader, or -1 to lead.
+
+    Raises:
+        OSError: With the kernel's errno.
+    """
+    event = ffi.new(
+        "struct pe_event *",
+        {
+            "type": encoding.type,
+            "bp_type": encoding.bp_type,
+            "config": encoding.config,
+            "config1": encoding.config1,
+            "config2": encoding.config2,
+        },
+    )
+    return _checked(lib.pe_open(event, flags, pid, cpu, group_fd))
+
+
+def event_id(fd: int) -> int:
+    """Give the number by which a group's read names this event."""
+    identity = ffi.new("uint64_t *")
+    _checked(lib.pe_id(fd, identity))
+    return int(identity[0])
+
+
+def enable(leader: int) -> None:
+    """Start a group's leader, in its inherited children too, and so the group."""
+    _checked(lib.pe_enable(leader))
+
+
+def close(fd: int) -> None:
+    """Close a descriptor."""
+    os.close(fd)
+
+
+class GroupReader:
+    """
+    Reads groups one after the other in one C call, each group's events at one instant.
+
+    A group of n events takes 3 + 2n words: nr, time_enabled and time_running in ns, then value and
+    id for each event; nr is 0 where the kernel gave less than that.
+    """
+
+    def __init__(self, leaders: Sequence[int], sizes: Sequence[int]) -> None:
+        offsets = [0]
+        for size in sizes:
+            offsets.append(offsets[-1] + 3 + 2 * size)
+        self.offsets = tuple(offsets)
+        self._n = len(leaders)
+        self._leaders = ffi.new("int[]", list(leaders))
+        self._c_offsets = ffi.new("size_t[]", offsets)
+
+    def read(self) -> Any:
+        """
+        Read all groups into a buffer of its own, to be unpacked by `words` outside what is counted.
+
+        Raises:
+            OSError: With the kernel's errno.
+        """
+        buffer = ffi.new("uint64_t[]", self.offsets[-1])
+        _checked(lib.pe_read_groups(self._leaders, self._c_offsets, self._n, buffer))
+        return buffer
+
+    def words(self, buffer: Any) -> list[int]:
+        """Unpack a buffer that `read` gave."""
+        words: list[int] = ffi.unpack(buffer, self.offsets[-1])
+        return words
+
+
+def threads() -> frozenset[int]:
+    """Give the ids of this process's threads."""
+    return frozenset(int(name) for name in os.listdir("/proc/self/task"))  # noqa: PTH208 - Path costs twice
+
+
+def text(path: str) -> str | None:
+    """Give a system file's text without surrounding space; None where it can't be read."""
+    try:
+        return (SYSTEM_ROOT / path.lstrip("/")).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
+
+
+def names(folder: str) -> tuple[str, ...]:
+    """Give the sorted names in a system folder; none where there is no such folder."""
+    try:
+        return tuple(sorted(entry.name for entry in (SYSTEM_ROOT / folder.lstrip("/")).iterdir()))
+    except OSError:
+        return ()
+
+
+def paranoid() -> int | None:
+    """Give the level of `perf_event_paranoid`; None where the kernel has no such file."""
+    level = text("/proc/sys/kernel/perf_event_paranoid")
+    return None if level is None else int(level)
+
+
+def open_descriptors() -> int:
+    """Give the number of descriptors that this process has open."""
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - see threads

@@ -1,0 +1,109 @@
+"""What the kernel's refusal of an event means, and what the user can do about it."""
+
+from __future__ import annotations
+
+import errno
+import re
+from typing import TYPE_CHECKING
+
+from perfcounters import _kernel, pmus
+from perfcounters.errors import (
+    CounterError,
+    CounterLimitError,
+    CounterPermissionError,
+    EventUnavailableError,
+    TooManyEventsError,
+)
+
+if TYPE_CHECKING:
+    from perfcounters.events import Event
+
+_SECCOMP = re.compile(r"^Seccomp:\s*([12])$", re.MULTILINE)
+_HYPERVISOR = re.compile(r"^flags\s*:.*\bhypervisor\b", re.MULTILINE)
+_SANDBOX = (
+    "a sandbox (seccomp) filters this process's system calls, as container engines do: start the"
+    " container with --cap-add PERFMON, or with a seccomp profile that allows perf_event_open"
+)
+
+
+def explain(error: OSError, event: Event, *, whole_cpus: bool = False) -> CounterError:
+    """
+    Turn the errno of a refused open into the error with its cause and remedy.
+
+    Args:
+        whole_cpus: The event was asked for on a CPU, for all its tasks.
+    """
+    number = error.errno or 0
+    level = _kernel.paranoid()
+    kind, why = _cause(number, event, level, whole_cpus=whole_cpus)
+    message = f"cannot count {event.name}: {why}"
+    return kind(message, event=event.name, errno=number, paranoid=level)
+
+
+_CAUSES: dict[int, tuple[type[CounterError], str]] = {
+    errno.EMFILE: (CounterLimitError, "no file descriptor is left. Raise the limit: ulimit -n 65536"),
+    errno.ENFILE: (
+        CounterLimitError,
+        "the whole system has no file descriptor left. Raise it: sysctl fs.file-max",
+    ),
+    errno.ENOSPC: (TooManyEventsError, "the processor's breakpoint registers are all in use; ask for fewer"),
+    errno.EBUSY: (CounterError, "another program holds the PMU for itself, such as a profiler; end it first"),
+    errno.EINVAL: (
+        EventUnavailableError,
+        "the kernel finds its encoding invalid (EINVAL): check its terms, and whether its PMU counts tasks",
+    ),
+    errno.E2BIG: (
+        EventUnavailableError,
+        "this kernel is too old for what it was asked (E2BIG): Linux 5.13 or later is needed",
+    ),
+}
+
+
+def _cause(
+    number: int, event: Event, level: int | None, *, whole_cpus: bool
+) -> tuple[type[CounterError], str]:
+    if number in (errno.EACCES, errno.EPERM):
+        return CounterPermissionError, _permission(number, level, whole_cpus=whole_cpus)
+    if number in (errno.ENOENT, errno.EOPNOTSUPP, errno.ENODEV, errno.ENXIO):
+        return EventUnavailableError, _absent(event)
+    if number == errno.ENOSYS:
+        if _sandboxed():
+            return CounterPermissionError, _SANDBOX
+        return EventUnavailableError, "this kernel is built without perf events (CONFIG_PERF_EVENTS)"
+    unknown = (CounterError, f"the kernel answered {errno.errorcode.get(number, number)}")
+    return _CAUSES.get(number, unknown)
+
+
+def _permission(number: int, level: int | None, *, whole_cpus: bool) -> str:
+    needed = 0 if whole_cpus else 2
+    if level is not None and level > needed:
+        what = " to count whole CPUs" if whole_cpus else ""
+        return (
+            f"permission denied. perf_event_paranoid is {level}; it must be {needed} or lower{what}."
+            f" Run: sudo sysctl kernel.perf_event_paranoid={needed}"
+        )
+    named = errno.errorcode.get(number, number)
+    refused = f"permission denied ({named}) though perf_event_paranoid is {level}"
+    return f"{refused}: {_SANDBOX}" if _sandboxed() else f"{refused}: the capability CAP_PERFMON is needed"
+
+
+def _sandboxed() -> bool:
+    return _SECCOMP.search(_kernel.text("/proc/self/status") or "") is not None
+
+
+def _absent(event: Event) -> str:
+    if event.source == "software":
+        return "this kernel does not have it"
+    if not pmus.core():
+        return (
+            f"this machine shows no performance counters{_virtual()}. Run on real hardware or turn on"
+            " the PMU for the virtual machine; software events are counted here, and misses can be simulated"
+        )
+    return f"this processor's PMU ({', '.join(pmus.core())}) does not have it"
+
+
+def _virtual() -> str:
+    flags = _kernel.text("/proc/cpuinfo") or ""
+    return (
+        " (it is a virtual machine)" if re.search(r"^flags\s*:.*\bhypervisor\b", flags, re.MULTILINE) else ""
+    )

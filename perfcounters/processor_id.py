@@ -1,0 +1,44 @@
+"""Which processor this is, as far as the catalogue of events needs to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from perfcounters import _kernel
+
+_ARM = "ARM"
+
+
+@dataclass(frozen=True)
+class ProcessorId:
+    """
+    Vendor, family and model as /proc/cpuinfo gives them.
+
+    On arm64 the vendor is ``ARM`` for Arm's own cores (else the implementer's number), the family 8
+    and the model the part number. Unknown parts are -1.
+    """
+
+    vendor: str
+    family: int
+    model: int
+    name: str
+
+
+def identify() -> ProcessorId:
+    """Identify this machine's (first) processor."""
+    fields: dict[str, str] = {}
+    for line in (_kernel.text("/proc/cpuinfo") or "").splitlines():
+        key, _, value = line.partition(":")
+        fields.setdefault(key.strip(), value.strip())
+    if "vendor_id" in fields:
+        return ProcessorId(
+            fields["vendor_id"],
+            int(fields.get("cpu family", -1)),
+            int(fields.get("model", -1)),
+            fields.get("model name", "an unnamed processor"),
+        )
+    if "CPU implementer" in fields:
+        implementer, part = fields["CPU implementer"], int(fields.get("CPU part", "-1"), 0)
+        vendor = _ARM if int(implementer, 0) == 0x41 else implementer
+        return ProcessorId(vendor, 8, part, f"an Arm core (implementer {implementer}, part {part:#x})")
+    return ProcessorId("unknown", -1, -1, "an unknown processor")

@@ -1,0 +1,231 @@
+"""Whose events are counted: threads that exist, threads to come, children; each once."""
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from perfcounters import Counters, _kernel, errors, known_work
+
+PAGES = 1000
+
+
+class Pool:
+    """Threads that exist before anything is counted; `run` gives each of them a job and waits."""
+
+    def __init__(self, n):
+        self._jobs = [queue.SimpleQueue() for _ in range(n)]
+        self._done = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, args=(jobs,), daemon=True) for jobs in self._jobs
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _work(self, jobs):
+        while (job := jobs.get()) is not None:
+            self._done.put(job())
+
+    def run(self, job):
+        for jobs in self._jobs:
+            jobs.put(job)
+        return [self._done.get() for _ in self._jobs]
+
+    def close(self):
+        for jobs in self._jobs:
+            jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.fixture
+def pool():
+    """Four threads, warmed up."""
+    made = Pool(4)
+    made.run(lambda: known_work.page_faults(1))
+    yield made
+    made.close()
+
+
+def faults(counters):
+    return counters.reading["page-faults"].value
+
+
+@pytest.mark.parametrize("scope", ["thread", "process", "tree"])
+def test_a_touch_of_a_fresh_page_is_a_page_fault(scope):
+    """1,000 touches of fresh small pages are 1,000 faults within 2%: the kernel maps one page a fault."""
+    with Counters("page-faults", scope=scope) as counters:
+        known_work.page_faults(PAGES)
+    assert faults(counters) == pytest.approx(PAGES, rel=0.02)
+
+
+def test_existing_threads_are_counted_and_none_twice(pool):
+    """Four threads that existed before touch 1,000 pages each: 4,000 faults within 2%."""
+    with Counters("page-faults") as counters:
+        pool.run(lambda: known_work.page_faults(PAGES))
+    assert faults(counters) == pytest.approx(4 * PAGES, rel=0.02)
+    assert counters.reading["page-faults"].threads == len(_kernel.threads())
+
+
+def test_one_existing_thread_of_many_pages():
+    """16,384 faults by a thread that existed before are counted within 1%."""
+    pool = Pool(1)
+    with Counters("page-faults") as counters:
+        pool.run(lambda: known_work.page_faults(16_384))
+    pool.close()
+    assert faults(counters) == pytest.approx(16_384, rel=0.01)
+
+
+def test_thread_scope_leaves_other_threads_out(pool):
+    """What the pool does is not the calling thread's."""
+    with Counters("page-faults", scope="thread") as counters:
+        pool.run(lambda: known_work.page_faults(PAGES))
+    assert faults(counters) < 0.02 * PAGES
+
+
+def test_task_clock_is_the_threads_own_time(pool):
+    """task-clock of busy threads that existed equals the sum of time.thread_time within 2%."""
+
+    def busy():
+        start = time.thread_time()
+        while time.thread_time() - start < 0.15:
+            pass
+        return time.thread_time() - start
+
+    with Counters("task-clock") as counters:
+        seconds = sum(pool.run(busy))
+    assert counters.reading["task-clock"].value == pytest.approx(seconds * 1e9, rel=0.02)
+
+
+def test_a_helper_of_an_existing_thread_is_counted_once(pool):
+    """A thread that each pool thread starts during the session touches 1,000 pages: counted once."""
+
+    def job():
+        helper = threading.Thread(target=known_work.page_faults, args=(PAGES,))
+        helper.start()
+        helper.join()
+
+    pool.run(job)  # memory of stacks is mapped before
+    with Counters("page-faults") as counters:
+        pool.run(job)
+    # A new thread's stack and arena cost some faults of their own.
+    assert 4 * PAGES <= faults(counters) <= 4 * PAGES * 1.05
+
+
+def test_a_thread_that_ended_keeps_its_counts():
+    """Counts of a thread attached to do not go when it ends."""
+    pool = Pool(1)
+    with Counters("page-faults") as counters:
+        pool.run(lambda: known_work.page_faults(PAGES))
+        pool.close()
+    assert faults(counters) == pytest.approx(PAGES, rel=0.02)
+
+
+TOUCH = f"from perfcounters import known_work; known_work.page_faults({PAGES * 20})"
+
+
+@pytest.mark.parametrize("scope", ["process", "tree"])
+def test_children_count_in_a_tree_only(scope):
+    """A child's 20,000 faults are in scope tree and not in scope process."""
+    with Counters("page-faults", scope=scope) as counters:
+        subprocess.run([sys.executable, "-c", TOUCH], check=True)
+    if scope == "tree":
+        assert faults(counters) > 20 * PAGES
+    else:
+        assert faults(counters) < 10 * PAGES
+
+
+def test_two_threads_with_sessions_of_their_own_do_not_disturb_each_other():
+    """Side by side, each thread counts its own faults."""
+
+    def session(pages):
+        with Counters("page-faults", scope="thread") as counters:
+            known_work.page_faults(pages)
+        return faults(counters)
+
+    with ThreadPoolExecutor(2) as executor:
+        counted = list(executor.map(session, [2000, 5000] * 8))
+    assert counted == [pytest.approx(pages, rel=0.02) for pages in [2000, 5000] * 8]
+
+
+def test_sessions_nest():
+    """The inner session takes nothing from the outer one."""
+    with Counters("page-faults") as outer:
+        known_work.page_faults(PAGES)
+        with Counters("page-faults") as inner:
+            known_work.page_faults(PAGES)
+    assert faults(inner) == pytest.approx(PAGES, rel=0.02)
+    assert faults(outer) == pytest.approx(2 * PAGES, rel=0.1)
+
+
+def test_a_thread_born_while_attaching_makes_it_attach_again(monkeypatch):
+    """The list of threads changes between opening and checking: everything is closed and opened again."""
+    real = _kernel.threads
+    lists = iter([real(), real() | {1}, real(), real()])
+    monkeypatch.setattr(_kernel, "threads", lambda: next(lists))
+    before = _kernel.open_descriptors()
+    with Counters("page-faults") as counters:
+        assert _kernel.open_descriptors() == before + counters.snapshot()._session.threads
+        known_work.page_faults(PAGES)
+    assert next(lists, None) is None
+    assert faults(counters) == pytest.approx(PAGES, rel=0.02)
+
+
+def test_threads_that_never_stand_still_are_refused(monkeypatch):
+    """Attaching gives up with a sentence, and leaves no descriptor."""
+    real, turn = _kernel.threads(), iter(range(10**6))
+    monkeypatch.setattr(_kernel, "threads", lambda: real | {-next(turn) - 2} if next(turn) % 4 else real)
+    before = _kernel.open_descriptors()
+    with pytest.raises(errors.AttachError, match="began or ended"):
+        Counters("page-faults").open()
+    assert _kernel.open_descriptors() == before
+
+
+def test_attaching_beside_threads_that_come_and_go():
+    """While threads begin and end all the time, 1,000 faults are still counted once."""
+    stop = threading.Event()
+
+    def churn():
+        while not stop.is_set():
+            helper = threading.Thread(target=stop.wait, args=(0.02,))
+            helper.start()
+            helper.join()
+
+    churning = threading.Thread(target=churn)
+    churning.start()
+    try:
+        for _ in range(20):
+            with Counters("page-faults") as counters:
+                known_work.page_faults(PAGES)
+            assert PAGES <= faults(counters) < 1.2 * PAGES
+    finally:
+        stop.set()
+        churning.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_after_a_fork_the_child_counts_for_itself():
+    """A forked child can't read its parent's counters by mistake, and can open its own."""
+    script = f"""
+import os, sys
+from perfcounters import Counters, errors, known_work
+parent = Counters("page-faults").open()
+child = os.fork()
+if child == 0:
+    try:
+        parent.snapshot()
+    except errors.CounterStateError:
+        pass
+    else:
+        os._exit(1)
+    with Counters("page-faults") as own:
+        known_work.page_faults({PAGES})
+    os._exit(0 if {PAGES} <= own.reading["page-faults"].value <= {PAGES} * 1.02 else 2)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
