@@ -1,0 +1,63 @@
+"""
+The GPU backend against Intel's driver in its mode that executes nothing.
+
+With these debug keys the driver lists a Kaby Lake GPU (the i5-7600K's HD 630) on any machine, compiles for
+it, and returns from an inference with nothing computed. That must never become a result.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from formfn_profile import backends, patterns
+from formfn_profile.patterns import PatternSpec
+
+STAND_IN = {
+    "NEOReadDebugKeys": "1",
+    "SetCommandStreamReceiver": "1",
+    "ProductFamilyOverride": "kbl",
+    "UseAubStream": "0",
+    "HardwareInfoOverride": "1x3x8",
+    "ForceDeviceId": "0x5912",
+}
+DEVICES = "import json, openvino; print(json.dumps(openvino.Core().available_devices))"
+LOAD = """
+import sys
+from pathlib import Path
+from formfn_profile import backends
+from formfn_profile.errors import BackendError
+try:
+    backends.get("openvino-gpu").load(Path(sys.argv[1]), threads=1)
+except BackendError as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def under_stand_in(tmp_path):
+    """Run Python code where the driver pretends; it leaves .aub files in its working folder."""
+
+    def run(code, *arguments):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            env=os.environ | STAND_IN,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    if "GPU" not in json.loads(run(DEVICES)):
+        pytest.skip("no Intel OpenCL driver; apt-get install intel-opencl-icd")
+    return run
+
+
+def test_a_driver_that_executes_nothing_is_refused(under_stand_in, tmp_path):
+    spec = PatternSpec("dwbottleneck", depth=3, width=32, resolution=16)
+    backend = backends.get("openvino-gpu")
+    prepared = backend.prepare(patterns.build(spec), patterns.example_input(spec), tmp_path)
+    assert "a driver's stand-in that executes nothing" in under_stand_in(LOAD, prepared)
