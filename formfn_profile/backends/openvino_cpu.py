@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-_NO_KERNEL = frozenset({"Const", "Input", "Output", "Reshape"})
-_LAYOUTS = {"abcd": "NCHW", "acdb": "NHWC", "aBcd16b": "nChw16c", "aBcd8b": "nChw8c"}
+_NO_KERNEL = frozenset({"Const", "Input", "Output", "Reshape", "Result"})
+_LAYOUTS = {"abcd": "NCHW", "acdb": "NHWC", "aBcd16b": "nChw16c", "aBcd8b": "nChw8c", "bfyx": "NCHW"}
 
 
 @dataclass(frozen=True)

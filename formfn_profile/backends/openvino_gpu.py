@@ -50,8 +50,11 @@ class OpenVinoGpu(OpenVinoCpu):
             )
 
     def properties(self, threads: int) -> dict[str, object]:  # noqa: ARG002 - the plugin has no such option
-        """Return what the model is compiled with; the plugin knows no INFERENCE_NUM_THREADS."""
-        return {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1}
+        """
+        Return what the model is compiled with. This plugin knows no INFERENCE_NUM_THREADS, and takes the
+        number of streams as text only.
+        """
+        return {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": "1"}
 
 
 def _remedy(available: list[str]) -> str:

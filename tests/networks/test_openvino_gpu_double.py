@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from formfn_profile import backends, patterns
 from formfn_profile.patterns import PatternSpec
@@ -34,6 +35,17 @@ try:
 except BackendError as error:
     print(error)
 """
+FORCE = """
+import json, sys
+from pathlib import Path
+from formfn_profile.backends.openvino_gpu import OpenVinoGpu
+class Credulous(OpenVinoGpu):
+    def check_devices(self, core):
+        pass
+session = Credulous("openvino-gpu").load(Path(sys.argv[1]), threads=1)
+session.infer()
+print(json.dumps({"output": session.output().tolist(), **session.facts()}))
+"""
 
 
 @pytest.fixture
@@ -56,8 +68,25 @@ def under_stand_in(tmp_path):
     return run
 
 
-def test_a_driver_that_executes_nothing_is_refused(under_stand_in, tmp_path):
+@pytest.fixture
+def prepared(tmp_path):
+    """A network on disk, and what it should give."""
     spec = PatternSpec("dwbottleneck", depth=3, width=32, resolution=16)
-    backend = backends.get("openvino-gpu")
-    prepared = backend.prepare(patterns.build(spec), patterns.example_input(spec), tmp_path)
-    assert "a driver's stand-in that executes nothing" in under_stand_in(LOAD, prepared)
+    model, x = patterns.build(spec), patterns.example_input(spec)
+    with torch.inference_mode():
+        truth = model(x).numpy()
+    return backends.get("openvino-gpu").prepare(model, x, tmp_path), truth
+
+
+def test_a_driver_that_executes_nothing_is_refused(under_stand_in, prepared):
+    assert "a driver's stand-in that executes nothing" in under_stand_in(LOAD, prepared[0])
+
+
+def test_its_compilation_is_real_and_its_output_fails_the_check(under_stand_in, prepared, error_of):
+    """Let through, it compiles as asked, in f32 with one stream; what it "computes" is wrong at once."""
+    path, truth = prepared
+    told = json.loads(under_stand_in(FORCE, path))
+    assert told["device"].startswith("GPU")
+    assert (told["precision"], told["streams"], told["threads"]) == ("f32", 1, None)
+    assert sum(n for name, n in told["kernels"].items() if name.startswith("Convolution")) == 10
+    assert error_of(told["output"], truth) > 0.1
