@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
     import torch
@@ -64,6 +64,7 @@ class ModuleCount:
         return 2 * self.macs
 
 
+@final
 @dataclass(frozen=True)
 class FlopCount:
     """
