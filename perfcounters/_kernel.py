@@ -117,6 +117,20 @@ class GroupReader:
         _checked(lib.pe_read_groups(self._leaders, self._c_offsets, self._n, buffer))
         return buffer
 
+    def read_around(self, function: int, argument: int) -> tuple[Any, Any]:
+        """
+        Read, call the C function at this address, read, in one C call without the GIL.
+
+        Raises:
+            OSError: With the kernel's errno.
+        """
+        before = ffi.new("uint64_t[]", self.offsets[-1])
+        after = ffi.new("uint64_t[]", self.offsets[-1])
+        called = ffi.cast("uint64_t (*)(uint64_t)", function)
+        arguments = (self._leaders, self._c_offsets, self._n, before, after, called, argument)
+        _checked(lib.pe_count_call(*arguments))
+        return before, after
+
     def words(self, buffer: Any) -> list[int]:
         """Unpack a buffer that `read` gave."""
         words: list[int] = ffi.unpack(buffer, self.offsets[-1])

@@ -2,83 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import weakref
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from perfcounters import _attach, _difference
-from perfcounters._kernel import GroupReader
-from perfcounters.errors import CounterStateError, TooManyEventsError
+from perfcounters import _attach
+from perfcounters._passes import in_order, one_pass, refuse_turns, turns
+from perfcounters._session import Scope, Session, Snapshot
+from perfcounters.errors import CounterStateError
 from perfcounters.events import resolve
 from perfcounters.reading import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
     from types import TracebackType
 
     from typing_extensions import Self
 
-Scope = Literal["thread", "process", "tree", "cpu"]
-Multiplex = Literal["refuse", "scale"]
+Multiplex = Literal["refuse", "scale", "passes"]
 
-_forks = 0
-
-
-def _count_fork() -> None:
-    global _forks  # noqa: PLW0603 - a child of fork() differs in nothing else that is cheap to read
-    _forks += 1
-
-
-os.register_at_fork(after_in_child=_count_fork)
-
-
-class _Session:
-    """Groups that are open and running."""
-
-    def __init__(self, groups: Sequence[Sequence[_attach.Prepared]], scope: Scope, *, scale: bool) -> None:
-        self.groups = groups
-        self.scope = scope
-        self.scale = scale
-        self.slots, fds, self.threads = _attach.attach(groups, scope)
-        self.close = weakref.finalize(self, _attach.close_all, fds)
-        self.forks = _forks
-        self.reader = GroupReader(
-            [slot.leader for slot in self.slots], [len(slot.ids) for slot in self.slots]
-        )
-
-
-class Snapshot:
-    """All counters at one moment; the difference of two of the same `Counters` is a `Reading`."""
-
-    __slots__ = ("_buffer", "_session")
-
-    def __init__(self, session: _Session, buffer: Any) -> None:
-        self._session = session
-        self._buffer = buffer
-
-    def __sub__(self, before: Snapshot) -> Reading:
-        """
-        Give what was counted between the two.
-
-        Raises:
-            CounterStateError: They are not of the same opened `Counters`.
-        """
-        session = self._session
-        if before._session is not session:
-            raise CounterStateError("these snapshots are of different counters: there is no difference")
-        words = session.reader.words
-        return Reading(
-            _difference.counts(
-                session.groups,
-                session.slots,
-                session.reader.offsets,
-                words(before._buffer),
-                words(self._buffer),
-                scope=session.scope,
-                threads=session.threads,
-                scale=session.scale,
-            )
-        )
+_EMPTY_WINDOWS = 20
 
 
 class Counters:
@@ -100,8 +41,9 @@ class Counters:
         scope: ``thread`` is the calling thread alone; ``process`` all its threads, those that exist
             and those to come; ``tree`` child processes to come too; ``cpu`` everything that runs on
             the machine's CPUs, which needs privileges.
-        multiplex: What to do if the events don't fit on the PMU's counters at one time: ``refuse``,
-            or ``scale``, which takes turns and estimates.
+        multiplex: What to do if the events don't fit on the PMU's counters at one time: ``refuse``;
+            ``scale``, which takes turns and estimates; or ``passes``, in which `measure` repeats the
+            call and counts other events each time.
     """
 
     def __init__(self, *events: str, scope: Scope = "process", multiplex: Multiplex = "refuse") -> None:
@@ -111,13 +53,13 @@ class Counters:
         if scope not in ("thread", "process", "tree", "cpu"):
             message = f"scope is thread, process, tree or cpu, not {scope!r}"
             raise ValueError(message)
-        if multiplex not in ("refuse", "scale"):
-            message = f"multiplex is refuse or scale, not {multiplex!r}"
+        if multiplex not in ("refuse", "scale", "passes"):
+            message = f"multiplex is refuse, scale or passes, not {multiplex!r}"
             raise ValueError(message)
         self.events = events
         self.scope: Scope = scope
         self.multiplex: Multiplex = multiplex
-        self._session: _Session | None = None
+        self._session: Session | None = None
         self._opened_by_with = False
         self._entered: list[Snapshot] = []
         self._window: tuple[Snapshot, Snapshot] | None = None
@@ -135,12 +77,14 @@ class Counters:
             AttachError: The process's threads change too fast.
         """
         if self._session is None:
-            prepared = [_attach.prepare(resolve(event), self.scope) for event in self.events]
-            groups = _attach.arrange(prepared)
-            if self.multiplex == "refuse":
-                _refuse_turns(groups)
-            self._session = _Session(groups, self.scope, scale=self.multiplex == "scale")
+            groups = self._groups()
+            if self.multiplex != "scale":
+                refuse_turns(groups)
+            self._session = Session(groups, self.scope, scale=self.multiplex == "scale")
         return self
+
+    def _groups(self) -> tuple[tuple[_attach.Prepared, ...], ...]:
+        return _attach.arrange([_attach.prepare(resolve(event), self.scope) for event in self.events])
 
     def close(self) -> None:
         """Stop counting and close all descriptors; closed counters may be opened again."""
@@ -155,13 +99,68 @@ class Counters:
         Raises:
             CounterStateError: They are not open, or were opened before a fork, in the parent.
         """
+        session = self._running()
+        return Snapshot(session, session.reader.read())
+
+    def _running(self) -> Session:
         session = self._session
         if session is None:
             raise CounterStateError("these counters are not open: call open(), or use them in a with")
-        if session.forks != _forks:
+        if session.forked:
             message = "these counters are of the process that forked this one: close() and open() them here"
             raise CounterStateError(message)
-        return Snapshot(session, session.reader.read())
+        return session
+
+    def measure(self, function: Callable[[], object]) -> Reading:
+        """
+        Count one call; with ``multiplex="passes"`` as many calls as the events need turns.
+
+        Raises:
+            PerfCountersError: As `open`.
+        """
+        if self.multiplex == "passes" and self._session is None:
+            passes = turns(self._groups())
+            if len(passes) > 1:
+                return Reading(
+                    in_order(self.events, (one_pass(turn, self.scope, function) for turn in passes))
+                )
+        with self:
+            function()
+        return self.reading
+
+    def call(self, address: int, argument: int = 0) -> Reading:
+        """
+        Count one call of a C function, with nothing of Python inside what is counted.
+
+        Args:
+            address: Of a function that takes one 64-bit word and returns one or nothing, as ctypes
+                or CFFI give it. It is called without the interpreter's lock.
+            argument: The word, not negative.
+
+        Raises:
+            CounterStateError: As `snapshot`.
+        """
+        session = self._running()
+        before, after = session.reader.read_around(address, argument)
+        return Snapshot(session, after) - Snapshot(session, before)
+
+    def overhead(self) -> Reading:
+        """
+        Give what an empty window of two snapshots counts: of each event the least of 20.
+
+        It is in every reading. To leave it out, subtract it: ``counters.reading - counters.overhead()``.
+
+        Raises:
+            CounterStateError: As `snapshot`.
+        """
+        session = self._running()
+        if session.overhead is None:
+            empty = [_empty_window(self) for _ in range(_EMPTY_WINDOWS)]
+            session.overhead = Reading(
+                min((one[event] for one in empty), key=lambda count: count.value or 0)
+                for event in self.events
+            )
+        return session.overhead
 
     def read(self) -> Reading:
         """
@@ -207,17 +206,7 @@ class Counters:
             self._opened_by_with = False
 
 
-def _refuse_turns(groups: Sequence[Sequence[_attach.Prepared]]) -> None:
-    """Refuse hardware events in more than one group of the same PMU: these would take turns."""
-    seen: dict[int, int] = {}
-    for group in groups:
-        pool = _attach.pool(group[0].event)
-        seen[pool] = seen.get(pool, 0) + 1
-        if seen[pool] > 1:
-            fit = next(len(one) for one in groups if _attach.pool(one[0].event) == pool)
-            names = ", ".join(one.event.name for one in group)
-            message = (
-                f"cannot count all of these events at one time: {fit} fit on the PMU, and not {names}."
-                ' Count them in several runs, or estimate with multiplex="scale"'
-            )
-            raise TooManyEventsError(message, event=group[0].event.name)
+def _empty_window(counters: Counters) -> Reading:
+    before = counters.snapshot()
+    after = counters.snapshot()
+    return after - before

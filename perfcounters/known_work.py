@@ -15,6 +15,11 @@ def instructions(n: int) -> bool:
     return bool(lib.work_instructions(n))
 
 
+def instructions_address() -> int:
+    """Give the address of the C function behind `instructions`, for `Counters.call`."""
+    return int(ffi.cast("uintptr_t", ffi.addressof(lib, "work_instructions")))
+
+
 def page_faults(pages: int) -> None:
     """
     Touch so many fresh small pages, each a page fault.

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-int work_instructions(uint64_t n)
+uint64_t work_instructions(uint64_t n)
 {
 #if defined(__x86_64__)
     __asm__ volatile("1: decq %0\n\t"

@@ -7,7 +7,7 @@
 
 /* Execute 2n instructions in a loop, plus a constant of a few; 0 where no loop is
  * written for this processor. n must not be 0. */
-int work_instructions(uint64_t n);
+uint64_t work_instructions(uint64_t n);
 
 /* Map `pages` fresh small pages (MADV_NOHUGEPAGE), write a byte to each, unmap: as
  * many page faults. Returns 0 or -errno. */

@@ -35,7 +35,13 @@ int pe_disable(int fd);
 
 /* Read n groups, one after the other, group i into words + offsets[i], which has
  * room up to offsets[i + 1] (both in 64-bit words): nr, time_enabled, time_running,
- * then value and id for each event. A group that reads short gets nr = 0. */
+ * then value and id for each event. The words must be 0 before: the kernel writes
+ * nothing for a group that it could not place. */
 int pe_read_groups(const int *leaders, const size_t *offsets, size_t n, uint64_t *words);
+
+/* Read the groups, call function(argument), read them again: the window holds nothing
+ * else. 0 or -errno; what the function returns is dropped. */
+int pe_count_call(const int *leaders, const size_t *offsets, size_t n, uint64_t *before,
+                  uint64_t *after, uint64_t (*function)(uint64_t), uint64_t argument);
 
 #endif

@@ -59,7 +59,7 @@ class FakeKernel:
         self._fds = itertools.count(1000)
         for name in ("open_event", "event_id", "enable", "close"):
             monkeypatch.setattr(_kernel, name, getattr(self, name))
-        monkeypatch.setattr("perfcounters.counters.GroupReader", self._reader)
+        monkeypatch.setattr("perfcounters._session.GroupReader", self._reader)
 
     def fails(self, number):
         self.refuse = lambda encoding, flags, group_fd: number

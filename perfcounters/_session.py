@@ -1,0 +1,82 @@
+"""A session: groups that are open and running, and what is read of them."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import TYPE_CHECKING, Any, Literal
+
+from perfcounters import _attach, _difference
+from perfcounters._kernel import GroupReader
+from perfcounters.errors import CounterStateError
+from perfcounters.reading import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Scope = Literal["thread", "process", "tree", "cpu"]
+
+_forks = 0
+
+
+def _count_fork() -> None:
+    global _forks  # noqa: PLW0603 - a child of fork() differs in nothing else that is cheap to read
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_count_fork)
+
+
+class Session:
+    """Groups that are open and running."""
+
+    def __init__(self, groups: Sequence[Sequence[_attach.Prepared]], scope: Scope, *, scale: bool) -> None:
+        self.groups = groups
+        self.scope = scope
+        self.scale = scale
+        self.slots, fds, self.threads = _attach.attach(groups, scope)
+        self.close = weakref.finalize(self, _attach.close_all, fds)
+        self._forks = _forks
+        self.overhead: Reading | None = None
+        self.reader = GroupReader(
+            [slot.leader for slot in self.slots], [len(slot.ids) for slot in self.slots]
+        )
+
+    @property
+    def forked(self) -> bool:
+        """Whether this process was forked from the one that opened it."""
+        return self._forks != _forks
+
+
+class Snapshot:
+    """All counters at one moment; the difference of two of the same `Counters` is a `Reading`."""
+
+    __slots__ = ("_buffer", "_session")
+
+    def __init__(self, session: Session, buffer: Any) -> None:
+        self._session = session
+        self._buffer = buffer
+
+    def __sub__(self, before: Snapshot) -> Reading:
+        """
+        Give what was counted between the two.
+
+        Raises:
+            CounterStateError: They are not of the same opened `Counters`.
+        """
+        session = self._session
+        if before._session is not session:
+            raise CounterStateError("these snapshots are of different counters: there is no difference")
+        words = session.reader.words
+        return Reading(
+            _difference.counts(
+                session.groups,
+                session.slots,
+                session.reader.offsets,
+                words(before._buffer),
+                words(self._buffer),
+                scope=session.scope,
+                threads=session.threads,
+                scale=session.scale,
+            )
+        )

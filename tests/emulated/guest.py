@@ -1,0 +1,228 @@
+"""Runs inside the emulated machine; each check prints one RESULT line, judged outside."""
+
+import contextlib
+import json
+import os
+import queue
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+from perfcounters import Counters, errors, known_work, trust
+
+N = 1_000_000
+PARANOID = Path("/proc/sys/kernel/perf_event_paranoid")
+CHECKS = []
+
+
+def check(function):
+    CHECKS.append(function)
+    return function
+
+
+def fields(reading):
+    return reading.to_dict()
+
+
+def work():
+    known_work.instructions(N)
+
+
+class Pool:
+    def __init__(self, n):
+        self.jobs, self.done = queue.SimpleQueue(), queue.SimpleQueue()
+        for _ in range(n):
+            threading.Thread(target=self.loop, daemon=True).start()
+
+    def loop(self):
+        while True:
+            self.done.put(self.jobs.get()())
+
+    def run(self, job, times):
+        for _ in range(times):
+            self.jobs.put(job)
+        for _ in range(times):
+            self.done.get()
+
+
+@check
+def loop():
+    """Instructions and cycles of a loop, called from C between two reads."""
+    with Counters("instructions:u", "cycles:u", scope="thread") as counters:
+        readings = [
+            (n, counters.call(known_work.instructions_address(), n)) for n in (1, N, 3 * N, 2_200_000_000)
+        ]
+    return {"counts": [(n, r["instructions:u"].value, r["cycles:u"].value) for n, r in readings]}
+
+
+@check
+def python_window():
+    """The same around a Python call, twice the work each time."""
+    with Counters("instructions:u", scope="thread") as counters:
+        counts = []
+        for n in (N, N, N, N, 2 * N):
+            before = counters.snapshot()
+            known_work.instructions(n)
+            reading = counters.snapshot() - before
+            counts.append(reading["instructions:u"].value)
+        overhead = counters.overhead()["instructions:u"].value
+    return {"counts": counts, "overhead": overhead}
+
+
+@check
+def names():
+    with Counters("instructions", "cycles", scope="thread") as counters:
+        work()
+    return {"reading": fields(counters.reading), "ipc": counters.reading.ipc}
+
+
+@check
+def pool():
+    """16 known jobs on four threads that exist."""
+    threads = Pool(4)
+    threads.run(work, 16)
+    with Counters("instructions:u") as counters:
+        threads.run(lambda: known_work.instructions(10 * N), 16)
+    return {"reading": fields(counters.reading), "expected": 16 * 20 * N}
+
+
+@check
+def helper():
+    """A pool's thread starts a thread during the session."""
+
+    def job():
+        thread = threading.Thread(target=known_work.instructions, args=(10 * N,))
+        thread.start()
+        thread.join()
+
+    threads = Pool(2)
+    threads.run(job, 2)
+    with Counters("instructions:u") as counters:
+        threads.run(job, 1)
+    return {"reading": fields(counters.reading), "expected": 20 * N}
+
+
+def many(n):
+    """Different names for the event of retired instructions (0x08)."""
+    return [f"r{'0' * i}8:u" for i in range(n)]
+
+
+def uniform():
+    known_work.instructions(200 * N)
+
+
+@check
+def twelve_scaled():
+    with Counters(*many(12), scope="thread", multiplex="scale") as counters:
+        uniform()
+    return {"reading": fields(counters.reading), "expected": 400 * N}
+
+
+@check
+def twelve_refused():
+    try:
+        Counters(*many(12), scope="thread").open()
+    except errors.TooManyEventsError as error:
+        return {"error": str(error)}
+    return {}
+
+
+@check
+def twelve_passes():
+    calls = []
+
+    def call():
+        calls.append(1)
+        known_work.instructions(100 * N)
+
+    reading = Counters(*many(12), scope="thread", multiplex="passes").measure(call)
+    return {"reading": fields(reading), "expected": 200 * N, "calls": len(calls)}
+
+
+@check
+def lacking():
+    """A raw event that this PMU does not have opens and counts 0."""
+    with Counters("r3ff:u", scope="thread") as counters:
+        work()
+    return {"reading": fields(counters.reading)}
+
+
+@check
+def never_runs():
+    """Seven events forced into one group open without error and never run."""
+    from perfcounters import _attach
+
+    real = _attach.arrange
+    _attach.arrange = lambda prepared: (tuple(prepared),)
+    try:
+        with Counters(*many(7), scope="thread", multiplex="scale") as counters:
+            work()
+    finally:
+        _attach.arrange = real
+    return {"reading": fields(counters.reading)}
+
+
+@check
+def llc():
+    known = trust.llc()
+    return {"trusted": known.trusted, "reason": known.reason}
+
+
+def as_user(function):
+    """Run in a child without privileges and give what it returns."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgid(1000)
+        os.setuid(1000)
+        try:
+            answer = function()
+        except errors.CounterError as error:
+            answer = {"error": str(error), "kind": type(error).__name__}
+        os.write(write, json.dumps(answer).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        answer = json.load(pipe)
+    os.waitpid(child, 0)
+    return answer
+
+
+def count_here(**kwargs):
+    with Counters("instructions", scope="thread", **kwargs) as counters:
+        work()
+    return {"reading": fields(counters.reading)}
+
+
+@check
+def privileges():
+    levels = {}
+    kept = PARANOID.read_text()
+    for level in (1, 2, 3):
+        with contextlib.suppress(OSError):
+            PARANOID.write_text(str(level))
+            levels[str(level)] = as_user(count_here)
+            levels[f"{level} cpu"] = as_user(
+                lambda: {"n": len(Counters("instructions", scope="cpu").open().events)}
+            )
+            levels[f"{level} switches"] = as_user(
+                lambda: {"n": len(Counters("context-switches").open().events)}
+            )
+    PARANOID.write_text(kept)
+    return levels
+
+
+def main():
+    PARANOID.write_text("1")
+    for function in CHECKS:
+        try:
+            result = function()
+        except Exception:  # noqa: BLE001 - judged outside
+            result = {"traceback": traceback.format_exc()}
+        sys.stdout.write(f"RESULT {json.dumps({'name': function.__name__, **result})}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""The hardware path against Linux's own PMU driver, in an emulated machine whose counts are exact."""
+
+import machine
+import pytest
+
+pytestmark = [pytest.mark.emulated, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def guest(tmp_path_factory):
+    """What guest.py found, by the name of the check."""
+    try:
+        results, log = machine.run(tmp_path_factory.mktemp("machine"))
+    except machine.NotHereError as reason:
+        pytest.skip(str(reason))
+    assert "GUEST EXIT 0" in log, log[-3000:]
+    for name, result in results.items():
+        assert "traceback" not in result, f"{name}: {result['traceback']}"
+    return results
+
+
+def test_a_loop_of_2n_instructions(guest):
+    """2n plus a constant under 60, past 2^32 too; with -icount shift=1 cycles are twice the instructions."""
+    constants = {instructions - 2 * n for n, instructions, _ in guest["loop"]["counts"]}
+    assert len(constants) == 1
+    assert 0 <= constants.pop() < 60
+    for _, instructions, cycles in guest["loop"]["counts"]:
+        assert cycles == pytest.approx(2 * instructions, abs=120)
+
+
+def test_a_settled_window_around_python_differs_by_the_work_alone(guest):
+    """A million more rounds are two million more instructions, within what Python varies by."""
+    *_, one, two = guest["python_window"]["counts"]
+    assert two - one == pytest.approx(2_000_000, rel=0.001)
+    assert 0 < guest["python_window"]["overhead"] < one - 2_000_000
+
+
+def test_instructions_per_cycle(guest):
+    """-icount shift=1: two cycles each."""
+    assert guest["names"]["ipc"] == pytest.approx(0.5, rel=0.001)
+
+
+def test_an_existing_pool(guest):
+    """16 jobs of known work on four threads that existed: within 0.1%."""
+    count = guest["pool"]["reading"]["instructions:u"]
+    assert count["value"] == pytest.approx(guest["pool"]["expected"], rel=0.001)
+    assert count["threads"] == 5
+    assert count["exclusions"] == ["kernel"]
+
+
+def test_a_helper_thread_counts_once(guest):
+    """20 million instructions in a thread born of a pool's thread; starting it in Python costs some more."""
+    value = guest["helper"]["reading"]["instructions:u"]["value"]
+    assert value == pytest.approx(guest["helper"]["expected"], rel=0.01)
+
+
+def test_twelve_events_scaled(guest):
+    """This PMU has six programmable counters: twelve take turns; estimates within 1%, and flagged."""
+    counts = guest["twelve_scaled"]["reading"].values()
+    assert len(counts) == 12
+    for count in counts:
+        assert count["scaled"]
+        assert count["value"] == pytest.approx(guest["twelve_scaled"]["expected"], rel=0.01)
+
+
+def test_twelve_events_refused(guest):
+    assert "6 fit on the PMU" in guest["twelve_refused"]["error"]
+
+
+def test_twelve_events_in_passes(guest):
+    """Two calls, six events each, none of them estimated."""
+    assert guest["twelve_passes"]["calls"] == 2
+    for count in guest["twelve_passes"]["reading"].values():
+        assert not count["scaled"]
+        assert count["value"] == pytest.approx(guest["twelve_passes"]["expected"], rel=0.001)
+    assert {count["group"] for count in guest["twelve_passes"]["reading"].values()} == {0, 1}
+
+
+def test_a_raw_event_that_the_pmu_lacks_is_no_0(guest):
+    count = guest["lacking"]["reading"]["r3ff:u"]
+    assert count["value"] is None
+    assert "does not list" in count["reason"]
+
+
+def test_a_group_that_never_runs_is_no_0(guest):
+    for count in guest["never_runs"]["reading"].values():
+        assert count["value"] is None
+        assert "never ran" in count["reason"]
+
+
+def test_llc_misses_are_not_trusted_where_there_are_none(guest):
+    """QEMU's PMU has no cache events."""
+    assert not guest["llc"]["trusted"]
+
+
+def test_an_ordinary_user_at_each_paranoid_level(guest):
+    """1: the kernel too; 2: without it, and said; 3 (Debian's own): refused; each with the right message."""
+    found = guest["privileges"]
+    assert found["1"]["reading"]["instructions"]["exclusions"] == []
+    assert found["2"]["reading"]["instructions"]["exclusions"] == ["kernel"]
+    assert "perf_event_paranoid is 3; it must be 2 or lower" in found["3"]["error"]
+    assert "it must be 0 or lower to count whole CPUs" in found["2 cpu"]["error"]
+    assert found["1 switches"] == {"n": 1}
+    assert "it happens in the kernel" in found["2 switches"]["error"]
