@@ -160,12 +160,17 @@ def _targets(group: Sequence[Prepared], scope: str, threads: frozenset[int]) -> 
     return [(tid, -1) for tid in sorted(threads)]
 
 
-def attach(groups: Sequence[Sequence[Prepared]], scope: str) -> tuple[list[Slot], list[int], int]:
+def attach(
+    groups: Sequence[Sequence[Prepared]], scope: str, *, task: int | None = None
+) -> tuple[list[Slot], list[int], int]:
     """
     Open all groups, disabled, on every task of the scope, none missed and none twice.
 
     A thread that is born during the attaching may have inherited the counters or not; so if the
     list of threads changed meanwhile, everything is closed and opened again.
+
+    Args:
+        task: A process that waits to execute a program: attach to it alone, and count from there on.
 
     Returns:
         The slots, all descriptors, and the number of threads (0 for CPUs).
@@ -176,14 +181,14 @@ def attach(groups: Sequence[Sequence[Prepared]], scope: str) -> tuple[list[Slot]
         AttachError: Threads come and go too fast.
     """
     for _ in range(_ATTEMPTS):
-        every_thread = scope in ("process", "tree")
-        threads = _kernel.threads() if every_thread else frozenset({0})
+        every_thread = scope in ("process", "tree") and task is None
+        threads = _kernel.threads() if every_thread else frozenset({task or 0})
         fds: list[int] = []
         with _closing_on_error(fds):
-            slots = _open_all(groups, scope, threads, fds)
+            slots = _open_all(groups, scope, threads, fds, on_exec=task is not None)
             still = not every_thread or _kernel.threads() == threads
             if slots is not None and still:
-                for slot in slots:
+                for slot in slots if task is None else ():
                     _kernel.enable(slot.leader)
                 return slots, fds, 0 if scope == "cpu" else len(threads)
         close_all(fds)
@@ -195,18 +200,24 @@ def attach(groups: Sequence[Sequence[Prepared]], scope: str) -> tuple[list[Slot]
 
 
 def _open_all(
-    groups: Sequence[Sequence[Prepared]], scope: str, threads: frozenset[int], fds: list[int]
+    groups: Sequence[Sequence[Prepared]],
+    scope: str,
+    threads: frozenset[int],
+    fds: list[int],
+    *,
+    on_exec: bool,
 ) -> list[Slot] | None:
     """Open everything; None if a thread ended meanwhile. Descriptors are added to `fds` as they come."""
     targets = [_targets(group, scope, threads) for group in groups]
     _allow_descriptors(sum(len(group) * len(tasks) for group, tasks in zip(groups, targets, strict=True)))
+    led = _kernel.DISABLED | (_kernel.ENABLE_ON_EXEC if on_exec else 0)
     slots = []
     for i, (group, tasks) in enumerate(zip(groups, targets, strict=True)):
         for pid, cpu in tasks:
             members: list[int] = []
             for one in group:
                 # Only the leader is disabled: members of mixed software PMUs would lose counts.
-                flags = one.flags if members else one.flags | _kernel.DISABLED
+                flags = one.flags if members else one.flags | led
                 leader = members[0] if members else -1
                 try:
                     fd = _kernel.open_event(

@@ -30,11 +30,18 @@ os.register_at_fork(after_in_child=_count_fork)
 class Session:
     """Groups that are open and running."""
 
-    def __init__(self, groups: Sequence[Sequence[_attach.Prepared]], scope: Scope, *, scale: bool) -> None:
+    def __init__(
+        self,
+        groups: Sequence[Sequence[_attach.Prepared]],
+        scope: Scope,
+        *,
+        scale: bool,
+        task: int | None = None,
+    ) -> None:
         self.groups = groups
         self.scope = scope
         self.scale = scale
-        self.slots, fds, self.threads = _attach.attach(groups, scope)
+        self.slots, fds, self.threads = _attach.attach(groups, scope, task=task)
         self.close = weakref.finalize(self, _attach.close_all, fds)
         self._forks = _forks
         self.overhead: Reading | None = None

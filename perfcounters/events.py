@@ -155,7 +155,7 @@ def _of_this_processor(name: str) -> Event:
                 f"cpu/config={config:#x}/",
                 "hardware",
                 f"{row['name']}: {row['definition']}",
-                verified=row["listed_as"] in pmus.core_events(),
+                verified=row["listed_as"] is None or row["listed_as"] in pmus.core_events(),
             )
     why = catalogue()["refused"].get(this.vendor, "what the generic event counts there is not known")
     message = (

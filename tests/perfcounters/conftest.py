@@ -54,7 +54,7 @@ class FakeKernel:
         self.refuse = lambda encoding, flags, group_fd: None
         self.groups = {}
         self.live = set()
-        self.answers = lambda fd, turn: (1000, 1000, 10 * turn)
+        self.answers = lambda fd, turn: (1000 * turn, 1000 * turn, 10 * turn)
         self.turn = 0
         self._fds = itertools.count(1000)
         for name in ("open_event", "event_id", "enable", "close"):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from perfcounters import _kernel, errors, events, pmus
+from perfcounters import Counters, _kernel, errors, events, pmus
 
 
 def test_llc_misses_on_intel(skylake):
@@ -107,3 +107,49 @@ def test_kernel_lists_of_numbers(ranges):
 def test_any_string_is_an_event_or_an_error_of_ours(name):
     with contextlib.suppress(errors.EventNameError, errors.EventUnavailableError):
         assert events.resolve(name).name == name
+
+
+@pytest.mark.parametrize(
+    "family,model,config",
+    [(0x17, 0x71, 0x4843), (0x19, 0x21, 0x4844), (0x19, 0x61, 0x4844), (0x1A, 0x44, 0x4844)],
+)
+def test_llc_misses_on_zen(machine, family, model, config):
+    """The DRAM-fill event of Zen 2, 3, 4 and 5 (Linux, tools/perf/pmu-events/arch/x86/amdzen*)."""
+    machine.cpuinfo(vendor_id="AuthenticAMD", cpu_family=family, model=model, model_name="AMD")
+    assert events.resolve("LLC-misses").encoding == _kernel.Encoding(_kernel.TYPE_RAW, config)
+
+
+@pytest.mark.parametrize("family,model", [(0x17, 0x08), (0x18, 0x01)])
+def test_zen_1_is_refused_and_told_why(machine, family, model):
+    """No event of Zen 1 is known to mean it; the generic one counts L2 misses there."""
+    machine.cpuinfo(vendor_id="AuthenticAMD", cpu_family=family, model=model, model_name="AMD")
+    with pytest.raises(errors.EventUnavailableError, match="L2 misses on AMD"):
+        events.resolve("LLC-misses")
+
+
+@pytest.mark.parametrize(
+    "part,config,listed",
+    [
+        ("0xd0c", 0x2A, "l3d_cache_refill"),
+        ("0xd49", 0x37, "ll_cache_miss_rd"),
+        ("0xd4f", 0x37, "ll_cache_miss_rd"),
+    ],
+)
+def test_llc_misses_on_neoverse(machine, part, config, listed):
+    """N1: L3D_CACHE_REFILL; N2, V2: LL_CACHE_MISS_RD (Linux, tools/perf/pmu-events/arch/arm64/arm)."""
+    machine.file("/proc/cpuinfo", f"processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: {part}\n")
+    assert not events.resolve("LLC-misses").verified
+    machine.pmu("armv8_pmuv3_0", 8, events={listed: f"event={config:#x}"}, cpus="0-3")
+    event = events.resolve("LLC-misses")
+    assert event.encoding.config == config
+    assert event.verified
+
+
+def test_an_event_of_the_l3_counts_cpus(kernel, zen4):
+    """amd_l3 counts a core complex, on the CPU that its cpumask names for it; never a task."""
+    with pytest.raises(errors.EventUnavailableError, match='use scope="cpu"'):
+        Counters("amd_l3/event=4,umask=1/").open()
+    with Counters("amd_l3/event=4,umask=1/", scope="cpu") as counters:
+        assert [(pid, cpu) for _, _, pid, cpu, _ in kernel.opened[-2:]] == [(-1, 0), (-1, 8)]
+    (count,) = counters.reading
+    assert (count.scope, count.value) == ("cpu", 20)
