@@ -1,0 +1,42 @@
+"""Command line: ``python -m perfcounters list | stat | doctor``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from perfcounters import doctor, listing, stat
+from perfcounters._version import __version__
+from perfcounters.errors import PerfCountersError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {"list": listing, "stat": stat, "doctor": doctor}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and give its exit status; an error is one line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m perfcounters", description="Count what a processor does."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, module in COMMANDS.items():
+        summary = (module.__doc__ or "").strip().splitlines()[0]
+        command = commands.add_parser(name, help=summary, description=module.__doc__)
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except (PerfCountersError, OSError) as error:
+        print(f"perfcounters: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""List events: the catalogue's names with what they are here, and what the kernel lists."""
+
+from __future__ import annotations
+
+import fnmatch
+import sys
+from typing import TYPE_CHECKING
+
+from perfcounters import _attach, events, pmus
+from perfcounters.errors import PerfCountersError
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("pattern", nargs="?", default="*", help="names to list, such as 'LLC*' or 'cpu/*'")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the events; the exit status is 1 if there are none."""
+    rows = [row for row in _rows() if fnmatch.fnmatch(row[0].lower(), arguments.pattern.lower())]
+    if not rows:
+        sys.stderr.write(f"no event is named like {arguments.pattern!r}\n")
+        return 1
+    width = max(len(name) for name, _ in rows)
+    for name, text in rows:
+        sys.stdout.write(f"{name:<{width}}  {text}\n")
+    return 0
+
+
+def _rows() -> list[tuple[str, str]]:
+    rows = [(name, state(name)[1]) for name in events.known_names()]
+    for pmu in pmus.listed():
+        where = ", counts whole CPUs" if pmus.cpus(pmu) else ""
+        rows += [(f"{pmu}/{event}/", f"listed by the kernel{where}") for event in pmus.events(pmu)]
+    return rows
+
+
+def state(name: str) -> tuple[bool, str]:
+    """Tell whether an event can be counted here, and what it is or why not."""
+    try:
+        event = events.resolve(name)
+        exclusions = _attach.prepare(event, "process").exclusions
+    except PerfCountersError as error:
+        return False, str(error).removeprefix(f"cannot count {name}: ")
+    without = f" [no {', no '.join(exclusions)}]" if exclusions else ""
+    shown = "" if event.shown == name else f"{event.shown}: "
+    return True, f"{shown}{event.definition}{without}"

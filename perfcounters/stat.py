@@ -1,0 +1,190 @@
+"""Run a command and count its events, those of its children included."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any
+
+from perfcounters import _attach, events
+from perfcounters._session import Session, Snapshot
+from perfcounters.errors import PerfCountersError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from perfcounters.reading import Reading
+
+DEFAULT = (
+    *("task-clock", "context-switches", "cpu-migrations", "page-faults"),
+    *("instructions", "cycles", "branches", "branch-misses", "LLC-misses", "LLC-references"),
+)
+_NOT_FOUND, _NOT_EXECUTABLE, _BY_SIGNAL = 127, 126, 128
+_FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_BETWEEN_EVENTS = re.compile(r",(?=(?:[^/]*/[^/]*/)*[^/]*$)")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the command: its wall time in seconds, exit status (128 + signal), and counts."""
+
+    seconds: float
+    status: int
+    reading: Reading
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "-e", "--events", help="names between commas (default: what can be counted of a usual set)"
+    )
+    parser.add_argument("-r", "--repeat", type=int, default=1, metavar="N", help="run the command N times")
+    parser.add_argument("-j", "--json", action="store_true", help="write JSON")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write there instead of to stderr")
+    parser.add_argument("argv", nargs="+", metavar="COMMAND", help="after --: the command and its arguments")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command as often as asked, write the table, give the last run's exit status."""
+    refused: dict[str, str] = {}
+    prepared = []
+    for name in DEFAULT if arguments.events is None else _BETWEEN_EVENTS.split(arguments.events):
+        try:
+            prepared.append(_attach.prepare(events.resolve(name), "tree"))
+        except PerfCountersError as error:
+            if arguments.events is not None:
+                raise
+            refused[name] = str(error).removeprefix(f"cannot count {name}: ")
+    if arguments.output is not None:
+        arguments.output.touch()  # fail before the work, not after
+    groups = _attach.arrange(prepared)
+    runs: list[Run] = []
+    while len(runs) < max(1, arguments.repeat) and not (runs and runs[-1].status > _BY_SIGNAL):
+        runs.append(count(arguments.argv, groups))
+    text = _as_json(arguments.argv, runs, refused) if arguments.json else table(arguments.argv, runs, refused)
+    if arguments.output is None:
+        sys.stderr.write(text)
+    else:
+        arguments.output.write_text(text, encoding="utf-8")
+    return runs[-1].status
+
+
+def count(argv: Sequence[str], groups: Sequence[Sequence[_attach.Prepared]]) -> Run:
+    """
+    Run a command and count from its first instruction to its end.
+
+    Raises:
+        CounterError: The events can't be opened on it.
+    """
+    waiting, go = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(go)
+        _become(argv, waiting)
+    os.close(waiting)
+    try:
+        session = Session(groups, "tree", scale=True, task=child)
+    except BaseException:
+        os.close(go)  # without the word to go, the child ends
+        os.waitpid(child, 0)
+        raise
+    try:
+        before = Snapshot(session, session.reader.read())
+        with _signals_to(child):
+            start = time.perf_counter()
+            os.write(go, b"g")
+            os.close(go)
+            _, status = os.waitpid(child, 0)
+            seconds = time.perf_counter() - start
+        reading = Snapshot(session, session.reader.read()) - before
+    finally:
+        session.close()
+    code = os.waitstatus_to_exitcode(status)
+    return Run(seconds, code if code >= 0 else _BY_SIGNAL - code, reading)
+
+
+def _become(argv: Sequence[str], waiting: int) -> None:
+    """Become the command once the parent says so; never returns."""
+    status = _NOT_EXECUTABLE
+    try:
+        if os.read(waiting, 1):
+            for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
+                signal.signal(number, signal.SIG_DFL)
+            os.execvp(argv[0], list(argv))  # noqa: S606 - the user's own command
+    except FileNotFoundError:
+        os.write(2, f"perfcounters: there is no command {argv[0]}\n".encode())
+        status = _NOT_FOUND
+    except OSError as error:
+        os.write(2, f"perfcounters: cannot run {argv[0]}: {error.strerror}\n".encode())
+    finally:
+        os._exit(status)
+
+
+@contextmanager
+def _signals_to(child: int) -> Iterator[None]:
+    """Hand signals on to the child; the terminal's reach it anyway, so the parent only waits."""
+
+    def forward(number: int, _frame: object) -> None:
+        os.kill(child, number)
+
+    kept = {number: signal.signal(number, forward) for number in _FORWARDED}
+    kept |= {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def table(argv: Sequence[str], runs: Sequence[Run], refused: dict[str, str]) -> str:
+    """Write mean and spread of each event over the runs, derived figures, and what was not counted."""
+    times = f" ({len(runs)} runs)" if len(runs) > 1 else ""
+    lines = ["", f" Counts of {' '.join(argv)}{times}:", ""]
+    for event in (one.event for one in runs[0].reading):
+        counts = [each.reading[event] for each in runs]
+        values = [one.value for one in counts if one.value is not None]
+        if len(values) < len(runs):
+            refused = refused | {event: next(str(one.reason) for one in counts if one.value is None)}
+            continue
+        notes = [f"without {part}" for part in counts[0].exclusions]
+        notes += ["scaled"] if any(one.scaled for one in counts) else []
+        noted = f"  [{', '.join(notes)}]" if notes else ""
+        lines.append(f"{mean(values):>20,.0f}  {event:<18}{_spread(values)}{noted}")
+    for name, figure in (("instructions per cycle", "ipc"), ("LLC misses per 1000 instructions", "mpki")):
+        ratios = [value for each in runs if (value := getattr(each.reading, figure)) is not None]
+        if len(ratios) == len(runs):
+            lines.append(f"{mean(ratios):>20.3f}  {name}{_spread(ratios)}")
+    seconds = [each.seconds for each in runs]
+    lines += ["", f"{mean(seconds):>20.6f}  seconds elapsed{_spread(seconds)}", ""]
+    lines += [f"{'not counted':>20}  {name}: {why}" for name, why in _grouped(refused)]
+    return "\n".join(lines) + "\n"
+
+
+def _grouped(refused: dict[str, str]) -> list[tuple[str, str]]:
+    """Put events that were refused for the same reason on one line."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in refused.items():
+        by_reason.setdefault(why, []).append(name)
+    return [(", ".join(names), why) for why, names in by_reason.items()]
+
+
+def _spread(values: Sequence[float]) -> str:
+    if len(values) < 2 or not mean(values):
+        return ""
+    return f"  +- {stdev(values) / mean(values):.2%}"
+
+
+def _as_json(argv: Sequence[str], runs: Sequence[Run], refused: dict[str, str]) -> str:
+    each: list[dict[str, Any]] = [
+        {"seconds": one.seconds, "status": one.status, "counts": one.reading.to_dict()} for one in runs
+    ]
+    return json.dumps({"command": list(argv), "runs": each, "not_counted": refused}, indent=2) + "\n"

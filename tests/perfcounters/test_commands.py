@@ -1,0 +1,157 @@
+"""The command line, as a user runs it."""
+
+import errno
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from perfcounters import _attach, errors, events, stat
+from perfcounters.events import known_names
+from perfcounters.stat import DEFAULT
+
+PAGES = 5000
+TOUCH = f"from perfcounters import known_work; known_work.page_faults({PAGES})"
+IDLE = "from perfcounters import known_work"
+
+
+def perfcounters(*argv):
+    return subprocess.run(
+        [sys.executable, "-m", "perfcounters", *argv], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def faults_of(*argv):
+    done = perfcounters("stat", "-j", "-e", "page-faults", "--", *argv)
+    return json.loads(done.stderr)["runs"][0]["counts"]["page-faults"]["value"]
+
+
+def test_stat_counts_the_command_and_its_children():
+    """5,000 touches are 5,000 faults, within 2% and what start-up varies by; a shell's child too."""
+    idle = faults_of(sys.executable, "-c", IDLE)
+    assert faults_of(sys.executable, "-c", TOUCH) - idle == pytest.approx(PAGES, abs=0.02 * PAGES + 200)
+    in_shell = faults_of("sh", "-c", f"{sys.executable} -c '{TOUCH}'; true")
+    assert in_shell - idle == pytest.approx(PAGES, abs=0.02 * PAGES + 400)
+
+
+def test_stat_counts_the_time_of_the_command():
+    """task-clock of a busy loop of 0.3 s of its own CPU time, and Python's start."""
+    loop = "import time\nwhile time.process_time() < 0.3: pass"
+    done = perfcounters("stat", "-j", "-e", "task-clock", "--", sys.executable, "-c", loop)
+    run = json.loads(done.stderr)["runs"][0]
+    assert 0.3e9 <= run["counts"]["task-clock"]["value"] <= 0.4e9
+
+
+@pytest.mark.parametrize(
+    "argv,status",
+    [
+        (["sh", "-c", "exit 3"], 3),
+        (["sh", "-c", "kill -9 $$"], 137),
+        (["no-such-command"], 127),
+        (["/"], 126),
+    ],
+)
+def test_stat_passes_the_exit_status_on(argv, status):
+    """As shells do: 128 + signal, 127 not found, 126 not executable (POSIX, 2.8.2)."""
+    done = perfcounters("stat", "-e", "page-faults", "--", *argv)
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+
+
+def test_stat_leaves_the_commands_output_alone_and_repeats_it(tmp_path):
+    out = tmp_path / "counts.txt"
+    done = perfcounters(
+        "stat", "-r", "3", "-o", str(out), "-e", "page-faults,task-clock", "--", "echo", "hello"
+    )
+    assert done.stdout == "hello\n" * 3
+    assert done.stderr == ""
+    text = out.read_text()
+    assert "(3 runs)" in text
+    assert re.search(r"task-clock\s+\+- \d", text)
+    assert "seconds elapsed" in text
+
+
+def test_stat_says_why_an_event_of_the_usual_set_was_not_counted():
+    """Each event is either counted or has a reason; none is missing."""
+    done = perfcounters("stat", "-j", "--", "true")
+    found = json.loads(done.stderr)
+    counts = found["runs"][0]["counts"]
+    assert set(counts) | set(found["not_counted"]) == set(DEFAULT)
+    assert all(count["value"] is not None or count["reason"] for count in counts.values())
+
+
+def test_stat_forwards_signals():
+    """SIGTERM to stat ends the command, whose status is passed on."""
+    script = (
+        "import signal, sys, time; signal.signal(15, lambda *a: sys.exit(7));"
+        " print(flush=True); time.sleep(60)"
+    )
+    argv = [
+        sys.executable,
+        "-m",
+        "perfcounters",
+        "stat",
+        "-e",
+        "page-faults",
+        "--",
+        sys.executable,
+        "-c",
+        script,
+    ]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 7
+
+
+def test_stat_restores_sigpipe():
+    """Python ignores SIGPIPE; the command must die of it as it does without stat."""
+    direct = perfcounters("stat", "-e", "page-faults", "--", "sh", "-c", "kill -PIPE $$; exit 0")
+    assert direct.returncode == 128 + signal.SIGPIPE
+
+
+def test_an_error_is_one_line():
+    done = perfcounters("stat", "-e", "page-fault", "--", "true")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "did you mean page-faults" in done.stderr
+
+
+def test_events_with_commas_in_their_terms():
+    done = perfcounters("stat", "-e", "no_pmu/event=1,umask=2/,page-faults", "--", "true")
+    assert "no_pmu/event=1,umask=2/: this machine has no PMU no_pmu" in done.stderr
+
+
+def test_list_names_the_whole_catalogue():
+    done = perfcounters("list")
+    assert [line.split()[0] for line in done.stdout.splitlines()][: len(known_names())] == list(known_names())
+
+
+def test_list_filters():
+    assert perfcounters("list", "task*").stdout.startswith("task-clock ")
+    assert perfcounters("list", "nothing-like-it").returncode == 1
+
+
+def test_doctor_checks_page_faults_and_says_if_llc_misses_can_be_trusted():
+    done = perfcounters("doctor", "--json")
+    found = json.loads(done.stdout)
+    verdicts = {one["subject"]: one["verdict"] for one in found["findings"]}
+    assert verdicts["page-faults"] == "ok"
+    assert set(known_names()) <= set(verdicts)
+    assert done.returncode == (0 if found["llc_trusted"] else 1)
+
+
+def test_a_command_whose_events_cannot_be_opened_is_not_run(kernel, tmp_path):
+    """The waiting child ends with nothing done, and is not left behind."""
+    kernel.fails(errno.EMFILE)
+    (prepared,) = [_attach.Prepared(events.resolve("page-faults"), 0)]
+    mark = tmp_path / "mark"
+    with pytest.raises(errors.CounterLimitError):
+        stat.count(["touch", str(mark)], [[prepared]])
+    assert not mark.exists()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
