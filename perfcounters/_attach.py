@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import resource
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from perfcounters import _kernel, _refusals, pmus
@@ -34,10 +34,11 @@ _ATTEMPTS = 100
 
 @dataclass(frozen=True)
 class Prepared:
-    """An event that this user may open, with the flags to open it with."""
+    """An event that this user may open, with the flags to open it with; maybe for one kind of cores alone."""
 
     event: Event
     flags: int
+    part: bool = False
 
     @property
     def exclusions(self) -> tuple[str, ...]:
@@ -72,11 +73,11 @@ def prepare(event: Event, scope: str) -> Prepared:
         prepared = Prepared(event, exclude | _INHERITANCE[scope])
         pid, cpu = _targets((prepared,), scope, frozenset({0}))[0]
         try:
-            _kernel.close(
-                _kernel.open_event(event.encoding, flags=prepared.flags | _kernel.DISABLED, pid=pid, cpu=cpu)
-            )
+            for encoding in event.cores or (event.encoding,):
+                flags = prepared.flags | _kernel.DISABLED
+                _kernel.close(_kernel.open_event(encoding, flags=flags, pid=pid, cpu=cpu))
         except OSError as error:
-            refusal = refusal or error
+            refusal = error
             if error.errno not in (errno.EACCES, errno.EPERM):
                 break
             continue
@@ -101,10 +102,11 @@ def arrange(prepared: Sequence[Prepared]) -> tuple[tuple[Prepared, ...], ...]:
     """
     ratio_first = ("instructions", "cycles", "LLC-misses", "LLC-references")
     ordered = sorted(
-        prepared, key=lambda p: ratio_first.index(p.event.name) if p.event.name in ratio_first else 9
+        prepared,
+        key=lambda p: ratio_first.index(bare) if (bare := p.event.name.split(":")[0]) in ratio_first else 9,
     )
     pools: dict[int, list[Prepared]] = {}
-    for one in ordered:
+    for one in (part for whole in ordered for part in _parts(whole)):
         pools.setdefault(pool(one.event), []).append(one)
     groups: list[tuple[Prepared, ...]] = []
     for kind, members in pools.items():
@@ -115,12 +117,21 @@ def arrange(prepared: Sequence[Prepared]) -> tuple[tuple[Prepared, ...], ...]:
     return tuple(groups)
 
 
+def _parts(whole: Prepared) -> list[Prepared]:
+    """Give an event for each kind of cores; itself where there is one kind."""
+    return [
+        Prepared(replace(whole.event, encoding=encoding), whole.flags, part=True)
+        for encoding in whole.event.cores
+    ] or [whole]
+
+
 def pool(event: Event) -> int:
     """Name the set of counters that an event uses; events of different ones never share a group."""
-    kind = event.encoding.type
+    kind = event.encoding.pmu
     if kind in (_kernel.TYPE_SOFTWARE, _kernel.TYPE_BREAKPOINT):
         return _kernel.TYPE_SOFTWARE
-    return _kernel.TYPE_RAW if kind == _kernel.TYPE_HARDWARE or pmus.is_core(kind) else kind
+    alone = kind in pmus.core_types() and len(pmus.core_types()) == 1
+    return _kernel.TYPE_RAW if kind == _kernel.TYPE_HARDWARE or alone else kind
 
 
 def _fitting(members: Sequence[Prepared]) -> Iterator[tuple[Prepared, ...]]:
@@ -156,7 +167,7 @@ def _try(one: Prepared, fds: Sequence[int]) -> int | None:
 def _targets(group: Sequence[Prepared], scope: str, threads: frozenset[int]) -> list[tuple[int, int]]:
     """Give the (pid, cpu) pairs on which a group is opened."""
     if scope == "cpu":
-        return [(-1, cpu) for cpu in pmus.cpus_of(group[0].event.encoding.type)]
+        return [(-1, cpu) for cpu in pmus.cpus_of(group[0].event.encoding.pmu)]
     return [(tid, -1) for tid in sorted(threads)]
 
 

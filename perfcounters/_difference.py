@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 # More than any processor can count: 1,000 events in a nanosecond.
 _IMPOSSIBLE_RATE = 1000
 _IMPOSSIBLE_ALLOWANCE = 1_000_000
+# Moving a thread between kinds of cores costs moments in which neither PMU counts it.
+_RAN_ALL_THE_TIME = 0.99
+_NEVER_RAN = (
+    "it never ran on the PMU: its group needs more counters than are free (the NMI watchdog holds one:"
+    " sudo sysctl kernel.nmi_watchdog=0)"
+)
 
 
 @dataclass
@@ -47,29 +53,66 @@ def counts(
     """
     sums = [[_Sum() for _ in group] for group in groups]
     for slot, start in zip(slots, offsets, strict=False):
-        _add(sums[slot.group], slot, before, after, start)
+        _add(groups[slot.group], sums[slot.group], slot, before, after, start)
+    wholes: dict[str, tuple[int, Prepared, _Sum]] = {}
     for number, (group, totals) in enumerate(zip(groups, sums, strict=True)):
         for one, total in zip(group, totals, strict=True):
-            reason = _reason(one, total, scale=scale)
-            yield Count(
-                event=one.event.name,
-                value=None if reason else total.value,
-                encoding=one.event.shown,
-                source=one.event.source,
-                scope=scope,
-                time_enabled_ns=max(0, total.enabled),
-                time_running_ns=max(0, total.running),
-                scaled=total.scaled and not reason,
-                exclusions=one.exclusions,
-                threads=threads,
-                definition=one.event.definition,
-                reason=reason,
-                raw=None if total.reasons else total.raw,
-                group=number,
-            )
+            if one.event.name in wholes:
+                _merge(wholes[one.event.name][2], total)
+            else:
+                wholes[one.event.name] = (number, one, total)
+    for number, one, total in wholes.values():
+        if one.part:
+            _estimate(total)
+        reason = _reason(one, total, scale=scale)
+        yield Count(
+            event=one.event.name,
+            value=None if reason else total.value,
+            encoding=one.event.shown,
+            source=one.event.source,
+            scope=scope,
+            time_enabled_ns=max(0, total.enabled),
+            time_running_ns=max(0, total.running),
+            scaled=total.scaled and not reason,
+            exclusions=one.exclusions,
+            threads=threads,
+            definition=one.event.definition,
+            reason=reason,
+            raw=None if total.reasons else total.raw,
+            group=number,
+        )
 
 
-def _add(totals: Sequence[_Sum], slot: Slot, before: Sequence[int], after: Sequence[int], start: int) -> None:
+def _merge(whole: _Sum, part: _Sum) -> None:
+    """Add another kind of cores: a thread runs on one at a time, so raw counts and running times add up."""
+    whole.raw += part.raw
+    whole.running += part.running
+    whole.enabled = max(whole.enabled, part.enabled)
+    whole.reasons += part.reasons
+
+
+def _estimate(whole: _Sum) -> None:
+    """Scale what ran on all kinds of cores together, if the events took turns there."""
+    whole.value = whole.raw
+    whole.scaled = 0 < whole.running < _RAN_ALL_THE_TIME * whole.enabled
+    if whole.scaled:
+        whole.value = _scaled(whole.raw, whole.enabled, whole.running)
+    elif whole.running == 0 < whole.enabled:
+        whole.reasons.append(_NEVER_RAN)
+
+
+def _scaled(raw: int, enabled: int, running: int) -> int:
+    return (raw * enabled + running // 2) // running
+
+
+def _add(
+    group: Sequence[Prepared],
+    totals: Sequence[_Sum],
+    slot: Slot,
+    before: Sequence[int],
+    after: Sequence[int],
+    start: int,
+) -> None:
     size = len(slot.ids)
     if before[start] != size or after[start] != size:
         for total in totals:
@@ -77,30 +120,24 @@ def _add(totals: Sequence[_Sum], slot: Slot, before: Sequence[int], after: Seque
         return
     enabled, running = (after[start + i] - before[start + i] for i in (1, 2))
     old, new = _by_id(before, start, size), _by_id(after, start, size)
-    for total, identity in zip(totals, slot.ids, strict=True):
+    for one, total, identity in zip(group, totals, slot.ids, strict=True):
         total.enabled += enabled
         total.running += running
         if identity not in old or identity not in new:
             total.reasons.append("the kernel gave no value for it")
             continue
         raw = new[identity] - old[identity]
-        if (
-            raw < 0
-            or running < 0
-            or enabled < running
-            or raw > _IMPOSSIBLE_RATE * running + _IMPOSSIBLE_ALLOWANCE
-        ):
+        if raw < 0 or not 0 <= running <= enabled or raw > _IMPOSSIBLE_RATE * running + _IMPOSSIBLE_ALLOWANCE:
             total.reasons.append(
                 f"the kernel's values are impossible ({raw} events in {running} of {enabled} ns)"
             )
+        elif one.part:
+            total.raw += raw
         elif running == 0 < enabled:
-            total.reasons.append(
-                "it never ran on the PMU: its group needs more counters than are free (the NMI watchdog holds"
-                " one: sudo sysctl kernel.nmi_watchdog=0)"
-            )
+            total.reasons.append(_NEVER_RAN)
         else:
             total.raw += raw
-            total.value += raw if running == enabled else (raw * enabled + running // 2) // running
+            total.value += raw if running == enabled else _scaled(raw, enabled, running)
             total.scaled = total.scaled or running < enabled
 
 

@@ -39,6 +39,11 @@ class Encoding:
     config2: int = 0
     bp_type: int = 0
 
+    @property
+    def pmu(self) -> int:
+        """Type of the PMU that counts it: generic hardware events name that of a hybrid in bits 32 up."""
+        return self.config >> 32 or self.type if self.type == TYPE_HARDWARE else self.type
+
 
 def _checked(result: int) -> int:
     if result < 0:

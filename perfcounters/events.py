@@ -47,6 +47,7 @@ class Event:
         kernel_only: It happens in the kernel: without the kernel it is always 0.
         verified: It is known that this PMU has the event; if not, a count of 0 proves nothing.
         exclude: Flags asked for by ``:u`` and ``:k``; None where the user didn't say.
+        cores: On a processor with several kinds of cores, the encoding for each kind.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Event:
     kernel_only: bool = False
     verified: bool = True
     exclude: int | None = None
+    cores: tuple[Encoding, ...] = ()
 
 
 @cache
@@ -87,6 +89,7 @@ def resolve(name: str) -> Event:
     bare, modifiers = (matched["event"], matched["modifiers"] or "") if matched else (name, "")
     # In mem:ADDRESS:w the last part is no modifier; its letters differ from u and k.
     event = replace(_resolve(bare), name=name)
+    event = replace(event, cores=_for_each_core(event.encoding))
     if modifiers:
         exclude = (0 if "u" in modifiers else _kernel.EXCLUDE_USER) | (
             0 if "k" in modifiers else _kernel.EXCLUDE_KERNEL
@@ -130,6 +133,15 @@ def _resolve(name: str) -> Event:
         )
         return Event(name, encoding, name, "hardware", definition, verified=listed)
     raise _unknown(name)
+
+
+def _for_each_core(encoding: Encoding) -> tuple[Encoding, ...]:
+    types = pmus.core_types()
+    if len(types) < 2 or encoding.type not in (_kernel.TYPE_HARDWARE, _kernel.TYPE_RAW):
+        return ()
+    if encoding.type == _kernel.TYPE_RAW:
+        return tuple(replace(encoding, type=kind) for kind in types)
+    return tuple(replace(encoding, config=encoding.config | kind << 32) for kind in types)
 
 
 def _breakpoint(name: str, address: int, length: int, mode: str) -> Event:

@@ -26,6 +26,11 @@ def core() -> tuple[str, ...]:
     return tuple(name for name in listed() if name in _CORES or name.startswith(_CORE_PREFIXES))
 
 
+def core_types() -> tuple[int, ...]:
+    """Give the type numbers of the core PMUs."""
+    return tuple(int(_kernel.text(f"{_DEVICES}/{name}/type") or 0) for name in core())
+
+
 def core_events() -> frozenset[str]:
     """Give the names of the events that the kernel lists for any of the core PMUs."""
     return frozenset(event for name in core() for event in events(name))
@@ -119,11 +124,6 @@ def _bits(name: str, pmu: str, key: str) -> tuple[str, tuple[int, ...]]:
 
 def _name_of(kind: int) -> str | None:
     return next((name for name in listed() if _kernel.text(f"{_DEVICES}/{name}/type") == str(kind)), None)
-
-
-def is_core(kind: int) -> bool:
-    """Tell whether a `perf_event_attr.type` is that of a core PMU's own."""
-    return kind == _kernel.TYPE_RAW or _name_of(kind) in core()
 
 
 def counts_cpus_only(kind: int) -> bool:

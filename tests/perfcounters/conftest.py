@@ -54,6 +54,7 @@ class FakeKernel:
         self.refuse = lambda encoding, flags, group_fd: None
         self.groups = {}
         self.live = set()
+        self.encodings = {}  # of every descriptor ever opened
         self.answers = lambda fd, turn: (1000 * turn, 1000 * turn, 10 * turn)
         self.turn = 0
         self._fds = itertools.count(1000)
@@ -72,6 +73,7 @@ class FakeKernel:
             raise OSError(number, os.strerror(number))
         fd = next(self._fds)
         self.live.add(fd)
+        self.encodings[fd] = encoding
         self.groups.setdefault(group_fd if group_fd != -1 else fd, []).append(fd)
         return fd
 
@@ -160,3 +162,13 @@ def zen4(machine):
         formats={"event": "config:0-7", "umask": "config:8-15"},
         cpumask="0,8",
     )
+
+
+@pytest.fixture
+def alder_lake(machine):
+    """A hybrid: P cores on cpu_core, E cores on cpu_atom."""
+    machine.cpuinfo(
+        vendor_id="GenuineIntel", cpu_family=6, model=151, model_name="Intel(R) Core(TM) i9-12900K"
+    )
+    machine.pmu("cpu_core", 4, formats=INTEL_FORMATS, events=INTEL_EVENTS, cpus="0-15")
+    return machine.pmu("cpu_atom", 10, formats=INTEL_FORMATS, events=INTEL_EVENTS, cpus="16-23")
