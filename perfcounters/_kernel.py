@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from perfcounters._perf import ffi, lib
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 DISABLED = lib.PE_DISABLED
 INHERIT = lib.PE_INHERIT
@@ -107,20 +107,29 @@ class GroupReader:
         for size in sizes:
             offsets.append(offsets[-1] + 3 + 2 * size)
         self.offsets = tuple(offsets)
-        self._n = len(leaders)
-        self._leaders = ffi.new("int[]", list(leaders))
-        self._c_offsets = ffi.new("size_t[]", offsets)
+        self._arguments = (ffi.new("int[]", list(leaders)), ffi.new("size_t[]", offsets), len(leaders))
+        self._buffer_type = ffi.typeof(f"uint64_t[{offsets[-1]}]")
+        self.read = self._reader()
 
-    def read(self) -> Any:
-        """
-        Read all groups into a buffer of its own, to be unpacked by `words` outside what is counted.
+    def _reader(self) -> Callable[[], Any]:
+        """Give `read` with all it needs bound: what it does besides reading is in every count."""
+        buffer_type, (leaders, offsets, n) = self._buffer_type, self._arguments
+        new, read_groups = ffi.new, lib.pe_read_groups
 
-        Raises:
-            OSError: With the kernel's errno.
-        """
-        buffer = ffi.new("uint64_t[]", self.offsets[-1])
-        _checked(lib.pe_read_groups(self._leaders, self._c_offsets, self._n, buffer))
-        return buffer
+        def read() -> Any:
+            """
+            Read all groups into a buffer of its own, to be unpacked by `words` outside what is counted.
+
+            Raises:
+                OSError: With the kernel's errno.
+            """
+            buffer = new(buffer_type)
+            result = read_groups(leaders, offsets, n, buffer)
+            if result < 0:
+                raise OSError(-result, os.strerror(-result))
+            return buffer
+
+        return read
 
     def read_around(self, function: int, argument: int) -> tuple[Any, Any]:
         """
@@ -129,11 +138,9 @@ class GroupReader:
         Raises:
             OSError: With the kernel's errno.
         """
-        before = ffi.new("uint64_t[]", self.offsets[-1])
-        after = ffi.new("uint64_t[]", self.offsets[-1])
+        before, after = ffi.new(self._buffer_type), ffi.new(self._buffer_type)
         called = ffi.cast("uint64_t (*)(uint64_t)", function)
-        arguments = (self._leaders, self._c_offsets, self._n, before, after, called, argument)
-        _checked(lib.pe_count_call(*arguments))
+        _checked(lib.pe_count_call(*self._arguments, before, after, called, argument))
         return before, after
 
     def words(self, buffer: Any) -> list[int]:

@@ -49,9 +49,9 @@ def one_pass(
 ) -> Reading:
     session = Session(groups, scope, scale=False)
     try:
-        before = Snapshot(session, session.reader.read())
+        before = Snapshot(session, session.read())
         function()
-        after = Snapshot(session, session.reader.read())
+        after = Snapshot(session, session.read())
     finally:
         session.close()
     return after - before

@@ -16,16 +16,6 @@ if TYPE_CHECKING:
 
 Scope = Literal["thread", "process", "tree", "cpu"]
 
-_forks = 0
-
-
-def _count_fork() -> None:
-    global _forks  # noqa: PLW0603 - a child of fork() differs in nothing else that is cheap to read
-    _forks += 1
-
-
-os.register_at_fork(after_in_child=_count_fork)
-
 
 class Session:
     """Groups that are open and running."""
@@ -43,16 +33,29 @@ class Session:
         self.scale = scale
         self.slots, fds, self.threads = _attach.attach(groups, scope, task=task)
         self.close = weakref.finalize(self, _attach.close_all, fds)
-        self._forks = _forks
         self.overhead: Reading | None = None
         self.reader = GroupReader(
             [slot.leader for slot in self.slots], [len(slot.ids) for slot in self.slots]
         )
+        self.read = self.reader.read
+        _open.add(self)
 
-    @property
-    def forked(self) -> bool:
-        """Whether this process was forked from the one that opened it."""
-        return self._forks != _forks
+
+_open: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _of_the_parent() -> Any:
+    message = "these counters are of the process that forked this one: close() and open() them here"
+    raise CounterStateError(message)
+
+
+def _after_fork() -> None:
+    """In a child, descriptors that came with it count its parent."""
+    for session in _open:
+        session.read = _of_the_parent
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class Snapshot:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from perfcounters import _attach
 from perfcounters._passes import in_order, one_pass, refuse_turns, turns
@@ -61,8 +61,8 @@ class Counters:
         self.multiplex: Multiplex = multiplex
         self._session: Session | None = None
         self._opened_by_with = False
-        self._entered: list[Snapshot] = []
-        self._window: tuple[Snapshot, Snapshot] | None = None
+        self._entered: list[Any] = []
+        self._window: tuple[Session, Any, Any] | None = None
 
     def open(self) -> Self:
         """
@@ -100,15 +100,12 @@ class Counters:
             CounterStateError: They are not open, or were opened before a fork, in the parent.
         """
         session = self._running()
-        return Snapshot(session, session.reader.read())
+        return Snapshot(session, session.read())
 
     def _running(self) -> Session:
         session = self._session
         if session is None:
             raise CounterStateError("these counters are not open: call open(), or use them in a with")
-        if session.forked:
-            message = "these counters are of the process that forked this one: close() and open() them here"
-            raise CounterStateError(message)
         return session
 
     def measure(self, function: Callable[[], object]) -> Reading:
@@ -141,6 +138,7 @@ class Counters:
             CounterStateError: As `snapshot`.
         """
         session = self._running()
+        session.read()  # refuses after a fork
         before, after = session.reader.read_around(address, argument)
         return Snapshot(session, after) - Snapshot(session, before)
 
@@ -172,7 +170,7 @@ class Counters:
         now = self.snapshot()
         if not self._entered:
             raise CounterStateError("read() counts from the beginning of a with: use it inside of one")
-        return now - self._entered[-1]
+        return now - Snapshot(self._running(), self._entered[-1])
 
     @property
     def reading(self) -> Reading:
@@ -184,14 +182,16 @@ class Counters:
         """
         if self._window is None:
             raise CounterStateError("there is no reading before the end of a with")
-        before, after = self._window
-        return after - before
+        session, before, after = self._window
+        return Snapshot(session, after) - Snapshot(session, before)
 
     def __enter__(self) -> Self:
         if self._session is None:
             self.open()
             self._opened_by_with = True
-        self._entered.append(self.snapshot())
+        session = self._session or self._running()
+        # Buffers, not snapshots: what happens between these reads is in the count.
+        self._entered.append(session.read())
         return self
 
     def __exit__(
@@ -200,7 +200,9 @@ class Counters:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._window = (self._entered.pop(), self.snapshot())
+        session = self._session or self._running()
+        after = session.read()
+        self._window = (session, self._entered.pop(), after)
         if self._opened_by_with and not self._entered:
             self.close()
             self._opened_by_with = False

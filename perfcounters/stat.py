@@ -98,14 +98,14 @@ def count(argv: Sequence[str], groups: Sequence[Sequence[_attach.Prepared]]) -> 
         os.waitpid(child, 0)
         raise
     try:
-        before = Snapshot(session, session.reader.read())
+        before = Snapshot(session, session.read())
         with _signals_to(child):
             start = time.perf_counter()
             os.write(go, b"g")
             os.close(go)
             _, status = os.waitpid(child, 0)
             seconds = time.perf_counter() - start
-        reading = Snapshot(session, session.reader.read()) - before
+        reading = Snapshot(session, session.read()) - before
     finally:
         session.close()
     code = os.waitstatus_to_exitcode(status)
