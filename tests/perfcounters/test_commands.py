@@ -44,6 +44,7 @@ def test_stat_counts_the_time_of_the_command():
     done = perfcounters("stat", "-j", "-e", "task-clock", "--", sys.executable, "-c", loop)
     run = json.loads(done.stderr)["runs"][0]
     assert 0.3e9 <= run["counts"]["task-clock"]["value"] <= 0.4e9
+    assert run["counts"]["task-clock"]["scope"] == "tree"
 
 
 @pytest.mark.parametrize(
