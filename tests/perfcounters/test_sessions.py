@@ -62,6 +62,17 @@ def test_read_inside_counts_since_entry():
     assert counters.reading["page-faults"].value == pytest.approx(2000, rel=0.02)
 
 
+def test_the_same_counters_nest():
+    """The reading is that of the with that ended last: first the inner, then the outer."""
+    counters = Counters("page-faults", scope="thread")
+    with counters:
+        known_work.page_faults(1000)
+        with counters:
+            known_work.page_faults(500)
+        assert counters.reading["page-faults"].value == pytest.approx(500, rel=0.02)
+    assert counters.reading["page-faults"].value == pytest.approx(1500, rel=0.02, abs=50)
+
+
 def test_a_call_of_a_c_function_holds_nothing_else():
     """No page fault but those of the function: exactly 0 of a loop over registers."""
     with Counters("page-faults", scope="thread") as counters:
