@@ -1,8 +1,8 @@
 """
 Print a constraints file without the packages that the environment takes from outside itself.
 
-In an environment made with --system-site-packages an existing PyTorch, say, is to be used as it is: a pin would
-install another beside it.
+In an environment made with --system-site-packages an existing PyTorch, say, is to be used as it is: a
+pin would install another beside it.
 """
 
 import re

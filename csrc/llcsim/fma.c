@@ -342,7 +342,6 @@ static Bool can_rewrite(Rewrite *r, const Range *now)
         Temporary *t = &r->temporaries[s->Ist.WrTmp.tmp];
         if (is_fma(s)) {
             const IROp this_op = s->Ist.WrTmp.data->Iex.Qop.details->op;
-            /* VFMADDSUB alternates; its lanes are grouped by no simple rule. */
             if ((op != Iop_INVALID && this_op != op) || !has_temporary_operands(s) ||
                 fma_is_late(r, s))
                 return False;

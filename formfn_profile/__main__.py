@@ -1,0 +1,34 @@
+"""Command line of the package: `python -m formfn_profile SUBCOMMAND`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {"llc": "latency, FLOPs and LLC misses of design patterns over depth"}
+
+_PROG = "formfn-profile"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand and return its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0] in COMMANDS:
+        command = importlib.import_module(f"formfn_profile.{words[0]}")
+        status: int = command.main(words[1:], prog=f"{_PROG} {words[0]}")
+        return status
+    if words and words[0] not in ("-h", "--help"):
+        print(f"{_PROG}: there is no command {words[0]!r}; there is: {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    lines = [f"  {name:<10} {text}" for name, text in COMMANDS.items()]
+    print(f"usage: {_PROG} COMMAND [options]\n\ncommands:\n" + "\n".join(lines))
+    print(f"\n{_PROG} COMMAND --help says more.")
+    return 0 if words else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

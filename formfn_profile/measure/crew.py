@@ -1,0 +1,142 @@
+"""
+Running jobs on workers: one worker process a backend, kept for all its jobs, replaced when it dies.
+
+With one slot the jobs run in the order given, one at a time, whichever backend each belongs to: that is
+how timed points are interleaved and left alone on the machine. With more slots, workers of different
+backends work side by side.
+"""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from formfn_profile.measure.launcher import Launcher, Worker
+from formfn_profile.measure.messages import Job
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+_LOOK_S = 1.0  # a dead worker's child may hold its socket open: then only asking after the process tells
+_STILLBORN = 2  # deaths before "ready", one after another, that make another try pointless
+
+Said = Callable[[Job, str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: a `result`, or the `reason` why there is none."""
+
+    job: Job
+    result: dict[str, Any] | None
+    reason: str | None = None
+
+
+class Crew:
+    """
+    The workers of one launcher. A context manager: leaving it, for whatever cause, leaves no process
+    behind.
+    """
+
+    def __init__(self, launcher: Launcher, said: Said) -> None:
+        """
+        `said` hears of each stage that a job enters; it is never called between the timed calls of a
+        job.
+        """
+        self.workers: dict[str, Worker] = {}
+        self._launcher = launcher
+        self._said = said
+        self._stillborn: dict[str, int] = {}
+
+    def run(self, jobs: Sequence[Job], slots: int = 1) -> Iterator[Outcome]:
+        """
+        Do `jobs`, at most `slots` at once, and yield each outcome as it comes.
+
+        A worker that dies costs the job it had; the next job of its backend gets a new worker.
+        """
+        waiting = list(jobs)
+        while waiting or self._busy():
+            yield from self._hand_out(waiting, slots)
+            if self._busy():
+                yield from self._listen()
+
+    def __enter__(self) -> Self:
+        """Return the crew; workers start with their first job."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End every worker: at once if this is left by an exception."""
+        for worker in self.workers.values():
+            if kind is not None:
+                worker.kill()
+            worker.close()
+        self.workers.clear()
+
+    def _busy(self) -> list[Worker]:
+        return [worker for worker in self.workers.values() if worker.job]
+
+    def _hand_out(self, waiting: list[Job], slots: int) -> Iterator[Outcome]:
+        for job in list(waiting):
+            if len(self._busy()) >= slots:
+                return
+            worker = self.workers.get(job.backend)
+            if worker and worker.job:
+                continue
+            if worker and not worker.alive():
+                self._dismiss(worker)
+                worker = None
+            waiting.remove(job)
+            if self._stillborn.get(job.backend, 0) >= _STILLBORN:
+                yield Outcome(
+                    job, None, f"not tried: the {job.backend} worker died {_STILLBORN} times while starting"
+                )
+                continue
+            if not worker:
+                self._said(job, "starting the worker")
+                worker = self.workers[job.backend] = Worker(self._launcher)
+            worker.send(job)
+
+    def _listen(self) -> Iterator[Outcome]:
+        with selectors.DefaultSelector() as selector:
+            for worker in self._busy():
+                selector.register(worker.channel, selectors.EVENT_READ, worker)
+            heard = {key.data for key, _ in selector.select(_LOOK_S)}
+        for worker in self._busy():
+            gone = not worker.alive()
+            messages, more = worker.messages() if worker in heard else ((), True)
+            for message in messages:
+                yield from self._take(worker, message)
+            if not more or (gone and worker not in heard):
+                yield from self._bury(worker)
+
+    def _take(self, worker: Worker, message: dict[str, Any]) -> Iterator[Outcome]:
+        job = worker.job
+        if message["kind"] == "ready":
+            worker.ready = True
+        elif job is not None and message["job"] == job.id:
+            if message["kind"] == "stage":
+                self._said(job, message["stage"])
+                return
+            worker.job = None
+            self._stillborn.pop(job.backend, None)
+            yield Outcome(job, message.get("result"), message.get("reason"))
+
+    def _bury(self, worker: Worker) -> Iterator[Outcome]:
+        job, reason = worker.job, worker.death()
+        self._dismiss(worker)
+        if job is None:  # it answered first: the answer stands
+            return
+        if not worker.ready:
+            self._stillborn[job.backend] = self._stillborn.get(job.backend, 0) + 1
+        yield Outcome(job, None, reason)
+
+    def _dismiss(self, worker: Worker) -> None:
+        self.workers = {backend: each for backend, each in self.workers.items() if each is not worker}
+        worker.kill()
+        worker.close()

@@ -1,0 +1,76 @@
+"""What the machine is, for the record, and how many threads it really has for us."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from formfn_profile.measure.conditions import cgroup_folders
+
+
+def machine() -> dict[str, Any]:
+    """
+    Return what is needed to know a machine again: processor, caches, memory, kernel, governor,
+    virtualisation.
+    """
+    from perfcounters import caches
+    from perfcounters.errors import PerfCountersError
+
+    try:
+        host = caches.resolve("host")[0].describe()
+    except PerfCountersError:
+        host = None
+    info = _cpuinfo()
+    return {
+        "cpu": info.get("model name") or platform.processor() or platform.machine(),
+        "caches": host,
+        "architecture": platform.machine(),
+        "cpus": os.cpu_count(),
+        "cores": psutil.cpu_count(logical=False),
+        "affinity": len(os.sched_getaffinity(0)),
+        "cpu_quota": cpu_quota(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "system": platform.system(),
+        "kernel": platform.release(),
+        "governor": _read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
+        "virtual": "hypervisor" in info.get("flags", "").split(),
+    }
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs the affinity mask and the cgroup's quota leave this process, 1 at least."""
+    quota = cpu_quota()
+    affinity = len(os.sched_getaffinity(0))
+    return affinity if quota is None else max(1, min(affinity, math.floor(quota)))
+
+
+def cpu_quota(folders: list[Path] | None = None) -> float | None:
+    """Return the smallest CPU quota of the cgroups this process is in, in CPUs; None where none is set."""
+    quotas = []
+    for folder in cgroup_folders() if folders is None else folders:
+        v2 = (_read(folder / "cpu.max") or "").split()
+        if len(v2) == 2 and v2[0] != "max":
+            quotas.append(int(v2[0]) / int(v2[1]))
+        quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+        if quota and period and int(quota) > 0:
+            quotas.append(int(quota) / int(period))
+    return min(quotas, default=None)
+
+
+def _cpuinfo() -> dict[str, str]:
+    """The first processor's lines of /proc/cpuinfo."""
+    block = (_read(Path("/proc/cpuinfo")) or "").split("\n\n", maxsplit=1)[0]
+    pairs = (line.partition(":") for line in block.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None

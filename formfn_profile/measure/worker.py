@@ -1,0 +1,127 @@
+"""
+The worker: `python -m formfn_profile.measure.worker --fd N`.
+
+Reads jobs from the socket N, answers on it, and ends when the other end closes. The same program
+natively and under llcsim; a job says what to do, the launcher where. Answers: {"kind": "ready"},
+{"kind": "stage", "job", "stage"}, {"kind": "done", "job", "result"}, {"kind": "failed", "job",
+"reason"}. What libraries print goes to the standard streams and cannot touch the socket.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from formfn_profile.measure.messages import Channel, CountingJob, Job
+from formfn_profile.measure.protocol import Protocol, timed, warm_up
+
+if TYPE_CHECKING:
+    from formfn_profile.backends import Session
+    from formfn_profile.results import Count
+
+_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+
+Stage = Callable[[str], None]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve jobs until the parent closes the socket."""
+    parser = argparse.ArgumentParser(prog="formfn_profile.measure.worker", description=__doc__)
+    parser.add_argument("--fd", type=int, required=True, help="descriptor of the socket to the parent")
+    parser.add_argument(
+        "--parent", type=int, default=None, help="process id of the parent, whose death ends this"
+    )
+    options = parser.parse_args(argv)
+    if options.parent is not None:
+        die_with(options.parent)
+    end = socket.socket(fileno=options.fd)
+    end.set_inheritable(False)
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        serve(Channel(end))
+    return 0
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies, even in the middle of a call."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the kernel was asked
+        os._exit(1)
+
+
+def serve(channel: Channel) -> None:
+    """Answer each job that comes, until none can come any more."""
+    channel.send({"kind": "ready", "pid": os.getpid()})
+    while (message := channel.receive()) is not None:
+        job = Job.from_dict(message)
+
+        def stage(name: str, number: int = job.id) -> None:
+            channel.send({"kind": "stage", "job": number, "stage": name})
+
+        try:
+            answer = {"kind": "done", "job": job.id, "result": run(job, stage)}
+        except Exception as error:  # noqa: BLE001 - whatever a backend raises costs its point and no other
+            answer = {"kind": "failed", "job": job.id, "reason": f"{type(error).__name__}: {error}"}
+        channel.send(answer)
+
+
+def run(job: Job, stage: Stage) -> dict[str, Any]:
+    """Do one job and return its result as a JSON-ready mapping."""
+    import numpy as np
+
+    from formfn_profile import backends
+
+    result: dict[str, Any] = {}
+    stage("load")
+    started = time.perf_counter()
+    session = backends.get(job.backend).load(Path(job.prepared), threads=job.threads)
+    loaded = time.perf_counter()
+    session.infer()
+    if job.timing:
+        result |= {"load_s": loaded - started, "first_s": time.perf_counter() - loaded}
+    np.save(job.output, session.output())
+    if job.timing:
+        stage(
+            "warm-up and timing"
+        )  # said before the warm-up: nobody draws a progress bar during the timed calls
+        result |= _time(session, job.timing)
+    if job.counting:
+        stage(f"{job.counting.source} counts")
+        result["counts"] = [asdict(count) for count in _count(session.infer, job.counting)]
+    result["facts"] = session.facts()
+    return result
+
+
+def _time(session: Session, protocol: Protocol) -> dict[str, Any]:
+    from formfn_profile.measure.conditions import Watch
+
+    warmup = warm_up(session.infer, protocol)
+    watch = Watch()
+    latency_s = timed(session.infer, protocol)
+    return {
+        "warmup_s": warmup.samples_s,
+        "settled": warmup.settled,
+        "latency_s": latency_s,
+        "conditions": watch.conditions().to_dict(),
+    }
+
+
+def _count(call: Callable[[], None], job: CountingJob) -> list[Count]:
+    from formfn_profile.measure import counting
+
+    if job.source == "simulated":
+        return counting.simulated(call, job.calls)
+    return counting.hardware(call, job.calls, job.events or counting.HARDWARE_EVENTS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

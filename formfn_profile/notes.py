@@ -1,0 +1,135 @@
+"""
+What has to be said under the table, in words: where the counts come from, what ran, what failed, what
+is doubtful.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from formfn_profile.results import Record, Row, pair
+from formfn_profile.table import cache_figures
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_KERNELS_SHOWN = 4
+
+
+def notes(records: Sequence[Record], why: str) -> list[str]:
+    """Return one sentence or short list a line; `why` says why the counts have the source they have."""
+    rows = pair(records)
+    return [
+        *_source(records, why),
+        *_caches(records),
+        *_fits(rows),
+        *_ran(rows),
+        *_outputs(rows),
+        *_doubts(rows),
+        *_failures(records),
+    ]
+
+
+def _source(records: Sequence[Record], why: str) -> list[str]:
+    counted = [count for record in records for count in record.counts]
+    if not counted:
+        return [f"Counts: none. {why}"]
+    source = counted[0].source
+    if source == "simulated":
+        return [f"Counts: simulated, a call in its steady state, user space. {why}"]
+    exclusions = counted[0].exclusions
+    without = f", without {', '.join(exclusions)}" if exclusions else ""
+    scaled = (
+        " Some are scaled estimates (more events than counters)." if any(c.scaled for c in counted) else ""
+    )
+    return [f"Counts: {source}, scope {counted[0].scope}{without}. {why}{scaled}"]
+
+
+def _caches(records: Sequence[Record]) -> list[str]:
+    described: dict[str, str] = {}
+    for record in records:
+        for cache in record.caches:
+            described.setdefault(str(cache["name"]), _describe(cache))
+    return [f"Cache {name}: {text}" for name, text in described.items()]
+
+
+def _describe(cache: Mapping[str, object]) -> str:
+    from perfcounters.caches import Processor
+
+    processor = Processor.from_dict(cache)
+    return f"{processor.describe()} ({processor.source})"
+
+
+def _fits(rows: Sequence[Row]) -> list[str]:
+    fitting: dict[tuple[str, str, str], list[int]] = {}
+    for row in rows:
+        for figures in cache_figures(row.counted) if row.counted else ():
+            if figures.fits:
+                key = (figures.cache or "this machine's", row.point.network, row.point.backend)
+                fitting.setdefault(key, []).append(row.point.depth)
+    return [
+        f"Fits in the LLC ({cache}): {network} on {backend} at depth {_depths(depths)}"
+        " (misses below 1% of the lines of its parameters and activations)"
+        for (cache, network, backend), depths in fitting.items()
+    ]
+
+
+def _ran(rows: Sequence[Row]) -> list[str]:
+    """Say what each backend ran with; the deepest network stands for the others, with the same kernels."""
+    shown: dict[str, str] = {}
+    for row in sorted(rows, key=lambda row: row.point.depth):
+        if row.timed is not None and row.timed is row.counted:
+            runs = {"timed and counted": row.timed}
+        else:
+            runs = {what: run for what, run in (("timed", row.timed), ("counted", row.counted)) if run}
+        for what, record in runs.items():
+            cap = f", capped to {record.isa_cap}" if record.isa_cap not in (None, "native") else ""
+            head = f"{record.backend}, {what}: {record.precision}, ISA {record.isa or 'not known'}{cap}"
+            shown[head] = f"{head}; kernels of {record.network} at depth {record.depth}: {_kernels(record)}"
+    return list(shown.values())
+
+
+def _kernels(record: Record) -> str:
+    ranked = sorted(record.kernels.items(), key=lambda item: -item[1])
+    text = ", ".join(f"{name} x{n}" for name, n in ranked[:_KERNELS_SHOWN])
+    rest = len(ranked) - _KERNELS_SHOWN
+    return (text or "not known") + (f", and {rest} more kinds" if rest > 0 else "")
+
+
+def _outputs(rows: Sequence[Row]) -> list[str]:
+    errors = [
+        record.output_error
+        for row in rows
+        for record in (row.timed, row.counted)
+        if record is not None and record.output_error is not None
+    ]
+    if not errors:
+        return []
+    return [
+        f"Outputs: all within {max(errors):.1g} of native PyTorch's (largest difference / largest value)."
+    ]
+
+
+def _doubts(rows: Sequence[Row]) -> list[str]:
+    unsettled = [row.point for row in rows if row.timed and row.timed.settled is False]
+    lines = []
+    if unsettled:
+        points = ", ".join(f"{point.network} depth {point.depth} on {point.backend}" for point in unsettled)
+        lines.append(f"Not steady when timed (warm-up too short): {points}. Raise --warmup-seconds.")
+    uncounted = sorted({name for row in rows for name in row.point.uncounted})
+    if uncounted:
+        lines.append(f"Operations whose FLOPs are not counted: {', '.join(uncounted)}.")
+    return lines
+
+
+def _failures(records: Sequence[Record]) -> list[str]:
+    return [
+        f"{record.status.capitalize()}: {record.network} depth {record.depth} on {record.backend}, "
+        f"{'simulated' if record.launcher == 'llcsim' else 'native'}: {record.reason}"
+        for record in records
+        if record.status != "ok"
+    ]
+
+
+def _depths(depths: Sequence[int]) -> str:
+    return ", ".join(str(depth) for depth in sorted(set(depths)))

@@ -1,0 +1,62 @@
+"""Command-line options shared by the commands: values checked where they are read, one line for a mistake."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+USAGE = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that says what is wrong in one line, and where help is."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message to stderr and exit with status 2."""
+        sys.stderr.write(f"{self.prog}: {message} (see {self.prog} --help)\n")
+        sys.exit(USAGE)
+
+
+def integer(minimum: int) -> Callable[[str], int]:
+    """Return a reader of a whole number that is `minimum` at least."""
+
+    def read(text: str) -> int:
+        if not text.strip().lstrip("+-").isdecimal():
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+        if int(text) < minimum:
+            raise argparse.ArgumentTypeError(f"{text} is too small: it must be {minimum} or more")
+        return int(text)
+
+    return read
+
+
+def integers(minimum: int) -> Callable[[str], tuple[int, ...]]:
+    """Return a reader of a list such as 10,20,30; repeated numbers count once."""
+
+    def read(text: str) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(integer(minimum)(part) for part in text.split(",")))
+
+    return read
+
+
+def seconds(text: str) -> float:
+    """Read a time in seconds, zero or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds")
+    return value
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Read a list of names such as torch,openvino-cpu; repeated names count once."""
+    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not found:
+        raise argparse.ArgumentTypeError("no name given")
+    return found

@@ -1,0 +1,256 @@
+"""
+The record: what one worker measured of one point, as a flat JSON object.
+
+A record holds measurements and never statistics: every latency sample in seconds, every count of every
+call. What is derived from them (median, interval, miss rate, MPKI) is computed where it is shown. A
+point whose latency was timed natively and whose misses were counted under the simulator has two
+records, one a launcher, because the two were measured apart, with other kernels perhaps; `pair` puts
+them side by side again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from formfn_profile.errors import ResultsError
+
+SCHEMA = 1
+LINE_BYTES = 64
+
+Status = Literal["ok", "failed", "skipped"]
+PointKey = tuple[object, ...]
+
+_PREFIXED = ("machine", "versions", "conditions")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """
+    One event, counted over several calls, one sample a call.
+
+    A sample is None where it could not be had; `reason` then says why. `cache` names the modelled
+    processor of a simulated cache event and is None otherwise. `scope`, `exclusions`, `scaled`, and
+    `threads` have the meaning `perfcounters.Count` gives them.
+    """
+
+    event: str
+    samples: tuple[int | None, ...]
+    source: str
+    cache: str | None = None
+    encoding: str | None = None
+    scope: str | None = None
+    exclusions: tuple[str, ...] = ()
+    scaled: bool = False
+    threads: int | None = None
+    definition: str | None = None
+    reason: str | None = None
+
+    @property
+    def value(self) -> float | None:
+        """Median count a call; None if no call could be counted."""
+        counted = [sample for sample in self.samples if sample is not None]
+        return float(statistics.median(counted)) if counted else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """
+    One point measured by one worker.
+
+    `launcher` is "native" (latency; hardware counts) or "llcsim" (simulated counts; no latency, since
+    time means nothing there). `macs` are multiply-accumulations and `flops` are 2 x `macs`, both of one
+    call over the whole batch. `isa` is the instruction set that the kernels in `kernels` (name ->
+    number of layers) ran with, `isa_cap` what the launcher held it to. `output_error` is max|a - b| /
+    max|b| against `output_reference`. Keys of a newer schema than this one are kept in `extra`.
+    """
+
+    status: Status
+    reason: str | None = None
+    schema: int = SCHEMA
+    run_id: str
+    time: str
+    launcher: Literal["native", "llcsim"]
+
+    network: str
+    pattern: str | None
+    depth: int
+    width: int
+    resolution: int
+    batch: int
+    expansion: int | None = None
+    seed: int = 0
+    backend: str
+    device: str | None = None
+    precision: str
+    threads: int
+    memory_format: str | None = None
+    isa: str | None = None
+    isa_cap: str | None = None
+    kernels: Mapping[str, int] = field(default_factory=dict)
+
+    macs: int | None = None
+    flops: int | None = None
+    flops_convention: str = "flops = 2 x macs"
+    parameters: int | None = None
+    parameter_bytes: int | None = None
+    activation_bytes: int | None = None
+    uncounted: Mapping[str, int] = field(default_factory=dict)
+
+    prepare_s: float | None = None
+    load_s: float | None = None
+    first_s: float | None = None
+    warmup_s: tuple[float, ...] = ()
+    settled: bool | None = None
+    latency_s: tuple[float, ...] = ()
+
+    counts: tuple[Count, ...] = ()
+    caches: tuple[Mapping[str, Any], ...] = ()
+    output_error: float | None = None
+    output_reference: str | None = None
+
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> PointKey:
+        """
+        What makes two records measurements of the same point: everything asked for but the launcher and
+        its ISA cap.
+        """
+        return (
+            self.network,
+            self.depth,
+            self.width,
+            self.resolution,
+            self.batch,
+            self.expansion,
+            self.seed,
+            self.backend,
+            self.precision,
+            self.threads,
+        )
+
+    @property
+    def footprint_lines(self) -> float | None:
+        """64-byte lines of the parameters and activations; None where they were not counted."""
+        if self.parameter_bytes is None or self.activation_bytes is None:
+            return None
+        return (self.parameter_bytes + self.activation_bytes) / LINE_BYTES
+
+    def count(self, event: str, cache: str | None = None) -> Count | None:
+        """
+        Return the count of `event` (for the modelled processor `cache`), or None if this record has
+        none.
+        """
+        return next((c for c in self.counts if c.event == event and c.cache == cache), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Return a flat, JSON-ready mapping: `machine`, `versions` and `conditions` become `machine_...`
+        columns.
+        """
+        flat: dict[str, Any] = {}
+        for each in dataclasses.fields(self):
+            value = getattr(self, each.name)
+            if each.name in _PREFIXED:
+                flat.update({f"{each.name}_{key}": item for key, item in value.items()})
+            elif each.name == "counts":
+                flat["counts"] = [dataclasses.asdict(count) for count in value]
+            elif each.name != "extra":
+                flat[each.name] = _plain(value)
+        return flat | dict(self.extra)
+
+    @classmethod
+    def from_dict(cls, flat: Mapping[str, Any]) -> Record:
+        """
+        Rebuild a record from `to_dict`'s mapping, whatever the schema version that wrote it.
+
+        Raises:
+            ResultsError: A key that every version has is missing.
+        """
+        names = {each.name for each in dataclasses.fields(cls)} - {"extra", "counts", *_PREFIXED}
+        values: dict[str, Any] = {prefix: {} for prefix in _PREFIXED}
+        extra: dict[str, Any] = {}
+        for key, value in flat.items():
+            prefix, _, rest = key.partition("_")
+            if key in names:
+                values[key] = _frozen(value)
+            elif prefix in _PREFIXED and rest:
+                values[prefix][rest] = value
+            elif key != "counts":
+                extra[key] = value
+        try:
+            counts = tuple(count_from_dict(each) for each in flat.get("counts", ()))
+            return cls(**values, counts=counts, extra=extra)
+        except TypeError as error:
+            raise ResultsError(
+                f"not a record of formfn-profile: {error}. A line must be what formfn-profile wrote"
+            ) from None
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    One point as a reader wants it: the record that timed it beside the one that counted it (the same
+    one with hardware).
+    """
+
+    timed: Record | None
+    counted: Record | None
+    failures: tuple[Record, ...] = ()
+
+    @property
+    def point(self) -> Record:
+        """Any record of the point, for what was asked for and the work in it."""
+        found = self.timed or self.counted or self.failures[-1]
+        if found.flops is None and self.counted and self.counted.flops is not None:
+            return self.counted
+        return found
+
+
+def pair(records: Iterable[Record]) -> list[Row]:
+    """
+    Put the records of each point side by side, in order of first appearance; of two measurements the
+    later one counts.
+    """
+    rows: dict[PointKey, Row] = {}
+    for record in records:
+        row = rows.get(record.key, Row(None, None))
+        if record.status != "ok":
+            row = dataclasses.replace(row, failures=(*row.failures, record))
+        else:
+            if record.latency_s:
+                row = dataclasses.replace(row, timed=record)
+            if record.counts:
+                row = dataclasses.replace(row, counted=record)
+        rows[record.key] = row
+    return list(rows.values())
+
+
+def count_from_dict(flat: Mapping[str, Any]) -> Count:
+    """Rebuild a count from a JSON object; keys of a newer schema are left out."""
+    names = {each.name for each in dataclasses.fields(Count)}
+    return Count(**{key: _frozen(value) for key, value in flat.items() if key in names})
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN or infinity: such a number is a count or time that could not be had."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

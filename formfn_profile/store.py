@@ -1,0 +1,154 @@
+"""The store: a file of JSON lines that only ever grows, one record a line."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from formfn_profile.errors import ResultsError
+from formfn_profile.results import SCHEMA, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+
+class Store:
+    """
+    An append-only file of records, open for one writer.
+
+    Each record is one `write` followed by `fsync`: what `append` has returned from survives a kill of
+    the process. A line that an earlier writer left unfinished is moved to `FILE.torn`, and `notice`
+    says so.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """
+        Open `path` for appending, creating it and its folder.
+
+        Raises:
+            ResultsError: The file cannot be written, or another process is writing it.
+        """
+        self.path = path
+        self.notice: str | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise ResultsError(
+                f"cannot write records to {path}: {os.strerror(error.errno or 0)}."
+                " Name one you may write with --out"
+            ) from None
+        try:
+            self._lock()
+            self._set_torn_line_aside()
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def append(self, record: Record) -> None:
+        """
+        Write one record and flush it to disk.
+
+        Raises:
+            ResultsError: The disk is full, or the file can no longer be written.
+        """
+        line = json.dumps(record.to_dict(), allow_nan=False).encode() + b"\n"
+        end = os.fstat(self._fd).st_size
+        try:
+            written = os.write(self._fd, line)
+            if written != len(line):
+                os.ftruncate(self._fd, end)
+                raise ResultsError(
+                    f"cannot write a record to {self.path}: {written} of {len(line)} bytes fit."
+                    " Free disk space"
+                )
+            os.fsync(self._fd)
+        except OSError as error:
+            raise ResultsError(
+                f"cannot write a record to {self.path}: {os.strerror(error.errno or 0)}"
+            ) from None
+
+    def close(self) -> None:
+        """Close the file, which releases its lock."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Self:
+        """Return the open store."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the store."""
+        self.close()
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ResultsError(
+                f"another process is writing {self.path}. Wait for it, or name another file with --out"
+            ) from None
+
+    def _set_torn_line_aside(self) -> None:
+        data = self.path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole == len(data):
+            return
+        aside = self.path.with_name(self.path.name + ".torn")
+        with aside.open("ab") as torn:
+            torn.write(data[whole:] + b"\n")
+            torn.flush()
+            os.fsync(torn.fileno())
+        os.ftruncate(self._fd, whole)
+        os.fsync(self._fd)
+        self.notice = (
+            f"the last line of {self.path} was unfinished ({len(data) - whole} bytes, no newline):"
+            f" moved to {aside}"
+        )
+
+
+def read(path: Path) -> Iterator[Record]:
+    """
+    Yield the records of a file. An unfinished last line, which a killed writer leaves, is no record and
+    is passed over.
+
+    Raises:
+        ResultsError: The file cannot be read, or a finished line is not a record.
+    """
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.endswith(b"\n") and line.strip():
+                    yield _record(path, number, line)
+    except OSError as error:
+        raise ResultsError(f"cannot read records from {path}: {os.strerror(error.errno or 0)}") from None
+
+
+def _record(path: Path, number: int, line: bytes) -> Record:
+    try:
+        flat: Any = json.loads(line)
+    except ValueError as error:
+        raise ResultsError(
+            f"{path}, line {number}: not JSON ({error}). Move the line away to read the rest"
+        ) from None
+    if not isinstance(flat, dict) or "schema" not in flat:
+        raise ResultsError(
+            f"{path}, line {number}: not a record of formfn-profile (it has no schema version)"
+        )
+    if not isinstance(flat["schema"], int) or flat["schema"] < 1:
+        raise ResultsError(
+            f"{path}, line {number}: schema {flat['schema']!r} is none; this version writes {SCHEMA}"
+        )
+    try:
+        return Record.from_dict(flat)
+    except ResultsError as error:
+        raise ResultsError(f"{path}, line {number}: {error}") from None

@@ -1,0 +1,212 @@
+"""The table of a study in a terminal, and what has to be said under it, from records only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from formfn_profile.results import LINE_BYTES, Record, Row, pair
+from formfn_profile.samples import summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+MISSING = "-"
+FITS_BELOW = 0.01
+
+_GROUPS = (
+    ("", ("depth", "backend", "GFLOPs")),
+    ("latency, ms", ("median", "95% interval")),
+    ("", ("speed-up", "instr.")),
+    ("LLC, a call", ("cache", "misses", "references", "missed", "MPKI")),
+    ("bytes a FLOP", ("from", "to memory")),
+)
+_LEFT = ("backend", "cache")
+
+
+@dataclass(frozen=True)
+class CacheFigures:
+    """
+    LLC figures of one point, medians a call: of the hardware (`cache` None) or of one modelled processor.
+
+    `miss_rate` is misses / references, `mpki` misses per 1,000 instructions; `bytes_from` and
+    `bytes_to` are bytes read from and written to memory per FLOP (64 a miss, 64 a write-back). What
+    could not be counted is None.
+    """
+
+    cache: str | None
+    misses: float | None
+    references: float | None
+    instructions: float | None
+    writebacks: float | None
+    flops: int | None
+    footprint_lines: float | None
+
+    @property
+    def miss_rate(self) -> float | None:
+        """LLC misses per LLC reference."""
+        return _ratio(self.misses, self.references)
+
+    @property
+    def mpki(self) -> float | None:
+        """LLC misses per 1,000 instructions."""
+        share = _ratio(self.misses, self.instructions)
+        return None if share is None else 1000 * share
+
+    @property
+    def bytes_from(self) -> float | None:
+        """Bytes read from memory per FLOP."""
+        return _ratio(None if self.misses is None else LINE_BYTES * self.misses, self.flops)
+
+    @property
+    def bytes_to(self) -> float | None:
+        """Bytes written to memory per FLOP."""
+        return _ratio(None if self.writebacks is None else LINE_BYTES * self.writebacks, self.flops)
+
+    @property
+    def fits(self) -> bool:
+        """
+        Tell whether misses are below 1% of the lines of parameters and activations: the network fits in
+        this LLC.
+        """
+        if self.misses is None or not self.footprint_lines:
+            return False
+        return self.misses < FITS_BELOW * self.footprint_lines
+
+
+def cache_figures(record: Record) -> list[CacheFigures]:
+    """
+    Return the LLC figures of a counted record: one for each modelled processor, or one for the
+    hardware.
+    """
+    caches = dict.fromkeys(count.cache for count in record.counts if count.event == "LLC-misses")
+    return [_figures(record, cache) for cache in caches]
+
+
+def speed_up(row: Row, rows: Iterable[Row]) -> float | None:
+    """
+    Return native PyTorch's median latency over this row's, for the same network; None where either was
+    not timed.
+    """
+    twin = next((each for each in rows if _is_torch_twin(each, row)), None)
+    if twin is None or twin.timed is None or row.timed is None:
+        return None
+    ours, theirs = summarize(row.timed.latency_s), summarize(twin.timed.latency_s)
+    return theirs.median / ours.median if ours and theirs else None
+
+
+def render(records: Sequence[Record]) -> str:
+    """Return the table, one part a pattern: a row for each depth and backend, a line for each cache."""
+    rows = pair(records)
+    networks = dict.fromkeys(row.point.network for row in rows)
+    return "\n\n".join(_part(name, [row for row in rows if row.point.network == name]) for name in networks)
+
+
+def quantity(value: float | None) -> str:
+    """Write a count with three significant digits and k, M, or G; `MISSING` for None."""
+    if value is None:
+        return MISSING
+    for unit, name in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= 0.9995 * unit:
+            return _digits(value / unit) + name
+    return f"{value:.0f}"
+
+
+def _figures(record: Record, cache: str | None) -> CacheFigures:
+    def value(event: str, of: str | None = cache) -> float | None:
+        count = record.count(event, of)
+        return None if count is None else count.value
+
+    return CacheFigures(
+        cache=cache,
+        misses=value("LLC-misses"),
+        references=value("LLC-references"),
+        instructions=value("instructions", None),
+        writebacks=value("LLC-writebacks"),
+        flops=record.flops,
+        footprint_lines=record.footprint_lines,
+    )
+
+
+def _part(name: str, rows: Sequence[Row]) -> str:
+    point = rows[0].point
+    title = (
+        f"{name}, width {point.width}, {point.resolution}x{point.resolution}, batch {point.batch}, "
+        f"{point.precision}, {point.threads} thread{'s' if point.threads > 1 else ''}"
+    )
+    lines: list[list[str]] = []
+    for row in rows:
+        lines += _lines(row, speed_up(row, rows))
+    return "\n".join([title, *_layout(lines)])
+
+
+def _lines(row: Row, gain: float | None) -> list[list[str]]:
+    point = row.point
+    latency = summarize(row.timed.latency_s) if row.timed else None
+    interval = latency.interval if latency else None
+    instructions = row.counted.count("instructions") if row.counted else None
+    first = [
+        str(point.depth),
+        point.backend,
+        MISSING if point.flops is None else _digits(point.flops / 1e9),
+        _digits(latency.median * 1e3) if latency else MISSING,
+        f"{_digits(interval[0] * 1e3)} - {_digits(interval[1] * 1e3)}" if interval else MISSING,
+        MISSING if gain is None else f"{gain:.2f}x",
+        quantity(instructions.value if instructions else None),
+    ]
+    figures = cache_figures(row.counted) if row.counted else []
+    if not figures:
+        return [[*first, *[MISSING] * 7]]
+    return [[*(first if not i else [""] * len(first)), *_cache_cells(each)] for i, each in enumerate(figures)]
+
+
+def _cache_cells(figures: CacheFigures) -> list[str]:
+    rate, mpki = figures.miss_rate, figures.mpki
+    return [
+        figures.cache or "hardware",
+        quantity(figures.misses),
+        quantity(figures.references),
+        MISSING if rate is None else f"{rate:.1%}",
+        MISSING if mpki is None else f"{mpki:.2f}",
+        MISSING if figures.bytes_from is None else f"{figures.bytes_from:.3f}",
+        MISSING if figures.bytes_to is None else f"{figures.bytes_to:.3f}",
+    ]
+
+
+def _layout(lines: Sequence[Sequence[str]]) -> list[str]:
+    names = [name for _, group in _GROUPS for name in group]
+    widths = [max(len(cell) for cell in column) for column in zip(names, *lines, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (
+            cell.ljust(width) if name in _LEFT else cell.rjust(width)
+            for name, cell, width in zip(names, cells, widths, strict=True)
+        )
+        return "  ".join(padded).rstrip()
+
+    over, at = "", 0
+    for title, group in _GROUPS:
+        width = sum(widths[at : at + len(group)]) + 2 * (len(group) - 1)
+        over += (f" {title} ".center(width, "-") if title else " " * width) + "  "
+        at += len(group)
+    return [over.rstrip(), line(names), *(line(cells) for cells in lines)]
+
+
+def _is_torch_twin(candidate: Row, row: Row) -> bool:
+    one, other = candidate.point, row.point
+    if one.backend != "torch":
+        return False
+    return [part for part in one.key if part != one.backend] == [
+        part for part in other.key if part != other.backend
+    ]
+
+
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return None if part is None or not whole else part / whole
+
+
+def _digits(value: float) -> str:
+    """Write a number with three significant digits and no exponent."""
+    if value >= 99.95:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"

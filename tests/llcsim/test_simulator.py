@@ -1,0 +1,184 @@
+"""The simulator on real programs: closed forms, and Callgrind on the same program."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import processor
+
+from perfcounters import simulator
+
+pytestmark = pytest.mark.simulator
+
+COMMON = 3
+MIB = 1 << 20
+
+
+def words(text: str) -> list[int]:
+    return [int(word) for word in text.split()]
+
+
+class TestClosedForms:
+    @pytest.mark.parametrize("llc", ["4M/16", "6M/12"])
+    def test_reading_twice_the_llc_misses_every_line(self, simulate, compile_program, llc):
+        """LRU keeps nothing of a cyclic walk over twice its size: N/64 misses a pass, within 0.5%."""
+        model = processor("p", "32K/8", "256K/4", llc)
+        n = 2 * model.llc.size
+        got = words(simulate([compile_program("programs/stream.c", "-O1"), "read", n], [model]))
+        assert got[COMMON + 3] == pytest.approx(n / 64, rel=0.005)
+
+    def test_reading_half_the_llc_misses_nothing(self, simulate, compile_program, paper):
+        """A walk over half the LLC stays in it: under 10 misses a pass, yet all reach the LLC."""
+        n = paper.llc.size // 2
+        got = words(simulate([compile_program("programs/stream.c", "-O1"), "read", n], [paper]))
+        assert got[COMMON + 3] < 10
+        assert got[COMMON + 2] == pytest.approx(n / 64, rel=0.005)
+
+    def test_writing_twice_the_llc_writes_every_line_back(self, simulate, compile_program, paper):
+        """In steady state each dirty line reaches memory once a pass: N/64 write-backs, within 0.5%."""
+        n = 2 * paper.llc.size
+        got = words(simulate([compile_program("programs/stream.c", "-O1"), "write", n], [paper]))
+        assert got[COMMON + 4] == pytest.approx(n / 64, rel=0.005)
+
+    def test_several_caches_in_one_run_count_as_each_alone(self, simulate, compile_program, paper):
+        """The counts of a model do not depend on what else is modelled beside it."""
+        other = processor("other", "48K/12", "2M/16", "30M/15")
+        program = [compile_program("programs/stream.c", "-O1"), "read", 8 * MIB]
+        both = words(simulate(program, [other, paper]))
+        assert both[COMMON + 5 :] == words(simulate(program, [paper]))[COMMON:]
+        assert both[COMMON : COMMON + 5] == words(simulate(program, [other]))[COMMON:]
+
+
+class TestAccesses:
+    @pytest.fixture(scope="class")
+    def counted(self, compile_program, valgrind):
+        """Reads, writes and L1d misses of each case beyond those of the empty one."""
+        model = processor("p", "32K/8", "256K/4", "4M/16")
+        argv, environment = simulator.command(
+            [str(compile_program("programs/accesses.c", "-O1", "-mcx16"))], [model]
+        )
+        done = subprocess.run(
+            argv, env={**os.environ, **environment}, capture_output=True, text=True, check=True
+        )
+        rows = {line.split()[0]: words(" ".join(line.split()[1:])) for line in done.stdout.splitlines()}
+        return {
+            name: [a - b for a, b in zip(row, rows["nothing"], strict=True)] for name, row in rows.items()
+        }
+
+    def test_an_access_over_two_lines_misses_twice(self, counted):
+        """One read of 8 bytes at offset 60; each of the two lines is a miss."""
+        assert counted["straddling"][0] - counted["aligned"][0] == 0
+        assert counted["straddling"][2] - counted["aligned"][2] == 1
+
+    @pytest.mark.parametrize("kind, column", [("load", 0), ("store", 1)])
+    def test_a_false_guard_is_no_access(self, counted, kind, column):
+        """Vmaskmovps with an empty mask touches nothing; with a full one its 8 lanes, in one line."""
+        off, on = counted[f"masked-off-{kind}"], counted[f"masked-on-{kind}"]
+        assert on[column] - off[column] == 8
+        assert on[2] - off[2] == 1
+
+    def test_compare_and_swap_is_a_write(self, counted):
+        """`lock cmpxchg16b` misses its line once and counts as a write."""
+        assert counted["cmpxchg16b"][1] >= 1
+        assert counted["cmpxchg16b"][2] == 1
+
+    def test_a_large_access_touches_all_its_lines(self, counted):
+        """Fxsave writes 416 to 512 bytes: 7 or 8 lines."""
+        assert counted["fxsave"][2] in (7, 8)
+
+
+def callgrind(program, folder):
+    """Total instructions, L1 data misses and LL data misses by Callgrind, and its geometry."""
+    out = folder / "callgrind.out"
+    subprocess.run(
+        ["valgrind", "-q", "--tool=callgrind", "--cache-sim=yes", "--I1=32768,8,64", "--D1=32768,8,64",
+         "--LL=4194304,16,64", f"--callgrind-out-file={out}", program],
+        env={**os.environ, "LC_ALL": "C"}, capture_output=True, check=True,
+    )  # fmt: skip
+    text = out.read_text()
+    events = re.search(r"^events: (.*)$", text, re.MULTILINE)[1].split()
+    totals = dict(zip(events, words(re.search(r"^summary: (.*)$", text, re.MULTILINE)[1]), strict=True))
+    assert "D1 cache: 32768 B, 64 B, 8-way associative" in text
+    assert "LL cache: 4194304 B, 64 B, 16-way associative" in text
+    return totals["Ir"], totals["D1mr"] + totals["D1mw"], totals["DLmr"] + totals["DLmw"]
+
+
+class TestAgainstCallgrind:
+    def counted(self, simulate, program, model, folder):
+        output = folder / "counts.json"
+        simulate([program], [model], record_from_start=True, output=output)
+        counts = simulator.load_counts(output, [model])
+        return counts.instructions, counts.caches[0].l1d_misses, counts.caches[0].llc_misses
+
+    def test_a_bare_program_counts_exactly_the_same(self, simulate, compile_program, without_l2, tmp_path):
+        """No libc, aligned words, code that fits in L1: every count equals Callgrind's."""
+        program = compile_program("programs/bare.c", "-O1", "-static", "-nostdlib", "-fno-stack-protector")
+        ours = self.counted(simulate, program, without_l2, tmp_path)
+        assert ours == callgrind(program, tmp_path)
+        assert ours[2] > 100_000  # the trace does miss
+
+    def test_a_small_real_program_counts_within_a_percent(
+        self, simulate, compile_program, without_l2, tmp_path
+    ):
+        """Instructions within 0.1% of Callgrind's, data misses of L1 and LLC within 1%."""
+        program = compile_program("programs/real.c", "-O1")
+        ours = self.counted(simulate, program, without_l2, tmp_path)
+        theirs = callgrind(program, tmp_path)
+        assert ours[0] == pytest.approx(theirs[0], rel=0.001)
+        assert ours[1:] == pytest.approx(theirs[1:], rel=0.01)
+
+
+def has_fma() -> bool:
+    info = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    return bool(re.search(r"^flags.*\bfma\b", info, re.MULTILINE))
+
+
+@pytest.mark.skipif(not has_fma(), reason="this CPU has no FMA, so neither has Valgrind's")
+class TestFma:
+    def forms(self, simulate, compile_program, paper, **options):
+        program = compile_program("programs/fma.c", "-O1", "-mavx2", "-mfma", "-lm")
+        rows = [line.split() for line in simulate([program], [paper], **options).splitlines()]
+        assert len(rows) == 55
+        return {name: (int(wrong), float(worst)) for name, wrong, _, worst in rows}
+
+    @pytest.mark.parametrize("record", [False, True])
+    def test_every_form_is_right_within_its_rounding(self, simulate, compile_program, paper, record):
+        """Packed single: half an ulp of product plus half an ulp of result; all others as fma()."""
+        forms = self.forms(simulate, compile_program, paper, record_from_start=record)
+        assert [name for name, (wrong, _) in forms.items() if wrong] == []
+        packed = [worst for name, (_, worst) in forms.items() if "ps" in name]
+        assert max(packed) > 0.5  # it was rewritten: two roundings
+
+    def test_exact_fma_rounds_once(self, simulate, compile_program, paper):
+        """--exact-fma leaves Valgrind's own emulation: half an ulp of the result alone."""
+        forms = self.forms(simulate, compile_program, paper, exact_fma=True)
+        assert all(wrong == 0 for wrong, _ in forms.values())
+
+
+class TestInside:
+    def test_not_active_outside(self):
+        """A program that runs natively says so, and reading is refused with the remedy."""
+        assert not simulator.active()
+        with pytest.raises(simulator.SimulatorStateError, match=r"perfcounters\.simulator\.command"):
+            simulator.read()
+
+    def test_python_reads_its_own_counts(self, simulate, paper):
+        """The Python side: names, geometry and a count that a closed form gives."""
+        import sys
+
+        code = (
+            "from perfcounters import simulator as s\n"
+            "data = bytearray(b'1') * (8 << 20)\n"
+            "assert s.active()\n"
+            "with s.recording():\n"
+            "    bytes(data); s.zero(); copy = bytes(data); counts = s.read()\n"
+            "print(counts.caches[0].processor, s.processors()[0].llc.size, counts.caches[0].llc_misses)\n"
+        )
+        name, size, misses = simulate([sys.executable, "-c", code], [paper]).split()
+        assert (name, int(size)) == ("paper", 4 * MIB)
+        # 8 MiB read and 8 MiB of fresh memory written, each line missed.
+        assert int(misses) == pytest.approx(2 * 8 * MIB / 64, rel=0.02)
