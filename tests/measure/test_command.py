@@ -1,0 +1,128 @@
+"""The command end to end, with real workers: records, refusals, a killed worker, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+COMMAND = [sys.executable, "-m", "formfn_profile.llc"]
+SMALL = ["--width", "16", "--resolution", "16", "--pattern", "dwbottleneck"]
+
+
+def records(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [*COMMAND, *SMALL, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(condition, seconds=90):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.01)
+    raise AssertionError("waited in vain")
+
+
+def workers(process):
+    return [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if child.is_running() and any("worker" in part for part in child.cmdline())
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.simulator
+def test_the_main_job_records_both_backends_and_draws(tmp_path):
+    """Latency natively, counts simulated for each cache asked for, outputs compared, a picture."""
+    out, picture = tmp_path / "r.jsonl", tmp_path / "p.png"
+    run = start("--depths", "2", "--cache", "host,paper", "--out", out, "--plot", picture)
+    printed, said = run.communicate(timeout=300)
+    assert run.returncode == 0, said
+    found = records(out)
+    assert sorted((r["backend"], r["launcher"]) for r in found) == [
+        ("openvino-cpu", "llcsim"), ("openvino-cpu", "native"), ("torch", "llcsim"), ("torch", "native"),
+    ]  # fmt: skip
+    # The issue's table: C²/2 + 9C/4 MACs a pixel a block, 27C for the stem, 10C for the head; C = 16, 16x16.
+    macs = 16 * 16 * (2 * (16 * 16 // 2 + 9 * 16 // 4) + 27 * 16) + 160
+    assert {(r["macs"], r["flops"]) for r in found} == {(macs, 2 * macs)}
+    assert {r["status"] for r in found} == {"ok"}
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "simulated" in printed
+    assert "openvino-cpu" in printed
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--pattern", "dwbotleneck"], "dwbottleneck"),
+        (["--pattern", "grouped", "--width", "30"], "32"),
+        (["--depths", "ten"], "whole number"),
+        (["--cache", "papr"], "paper"),
+        (["--out", "/proc/no/such/file.jsonl"], "--out"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(arguments, said, tmp_path):
+    """Non-zero exit, one line that names the way out, no traceback."""
+    command = [*COMMAND, "--pattern", "dwbottleneck", "--depths", "2", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode not in (0, None)
+    assert "Traceback" not in done.stderr
+    assert said in lines[-1]
+    assert len(lines) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.simulator
+def test_a_killed_worker_costs_one_point(tmp_path):
+    """SIGKILL of the first worker at work: one record failed with the reason, the others are measured."""
+    out = tmp_path / "r.jsonl"
+    run = start("--depths", "2,3", "--cache", "paper", "--out", out, "--no-plot")
+    wait_for(lambda: workers(run))[0].kill()
+    run.communicate(timeout=300)
+    found = records(out)
+    assert run.returncode == 1
+    failed = [r for r in found if r["status"] != "ok"]
+    assert len(failed) == 1
+    assert "SIGKILL" in failed[0]["reason"]
+    assert len(found) == 8
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_was_measured(tmp_path):
+    """Exit status 130, every finished record whole in the file, no process left."""
+    out = tmp_path / "r.jsonl"
+    run = start("--depths", "2,3,4,5,6,7,8", "--cache", "paper", "--out", out, "--no-plot")
+    wait_for(lambda: out.exists() and out.read_bytes().count(b"\n") >= 1)
+    left = psutil.Process(run.pid).children(recursive=True)
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "Traceback" not in said
+    assert records(out)
+    _, alive = psutil.wait_procs(left, timeout=10)
+    assert alive == []
+
+
+def test_help_needs_no_library(tmp_path):
+    """`--help` imports neither torch nor OpenVINO nor matplotlib, so that it answers at once."""
+    code = (
+        "import sys\nfrom formfn_profile.llc import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "print({'torch', 'openvino', 'matplotlib', 'numpy'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "set()"
