@@ -12,24 +12,22 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal
 
 from formfn_profile.options import Parser, integer, integers, names, seconds
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from formfn_profile.results import Record
     from formfn_profile.study import Plan, Point
     from perfcounters.caches import Processor
 
 INTERRUPTED = 130
-TERMINATED = 143
 FOLDER = Path("formfn_results")
 
 
@@ -114,11 +112,12 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profil
     """
     options = parser(prog).parse_args(argv)
     from formfn_profile.errors import FormfnError
+    from formfn_profile.measure.interrupt import Interrupt
     from perfcounters.errors import PerfCountersError
 
-    signal.signal(signal.SIGTERM, _terminate)
     try:
-        return _run(options)
+        with Interrupt() as interrupt:
+            return _run(options, interrupt.check)
     except (FormfnError, PerfCountersError) as error:
         print(f"{prog}: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
@@ -127,7 +126,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profil
         return INTERRUPTED
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, check: Callable[[], None]) -> int:
     from formfn_profile import plots, table
     from formfn_profile.notes import notes
     from formfn_profile.progress import Progress
@@ -137,6 +136,7 @@ def _run(options: argparse.Namespace) -> int:
     points = _points(options)
     source = _source(options)
     plan = _plan(options, points, source)
+    check()
     out = options.out or _fresh(points)
     picture = None if options.no_plot else options.plot or out.with_suffix(".png")
     records: list[Record] = []
@@ -146,7 +146,7 @@ def _run(options: argparse.Namespace) -> int:
             _check_writable(picture)
         for line in filter(None, (store.notice, f"Counts: {source.counters}. {source.why}")):
             progress.note(line)
-        with contextlib.closing(Study(plan, progress).records()) as measured:
+        with contextlib.closing(Study(plan, progress, check).records()) as measured:
             for record in measured:
                 store.append(record)
                 records.append(record)
@@ -262,12 +262,6 @@ def _check_writable(picture: Path) -> None:
         ) from None
     if not existed:
         picture.unlink()
-
-
-def _terminate(number: int, frame: object) -> NoReturn:
-    """End as for any exception, so that workers and temporary files go too."""
-    del number, frame
-    raise SystemExit(TERMINATED)
 
 
 if __name__ == "__main__":

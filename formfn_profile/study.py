@@ -24,7 +24,7 @@ from formfn_profile.preparation import REFERENCE, Prepared, Preparer, relative_e
 from formfn_profile.results import Record, Status, count_from_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from formfn_profile.measure.protocol import Protocol
     from formfn_profile.patterns import PatternSpec
@@ -96,10 +96,14 @@ class Plan:
 
 @dataclass
 class Study:
-    """A plan being carried out."""
+    """
+    A plan being carried out. `check` is called between steps and while workers work; what it raises
+    ends the study.
+    """
 
     plan: Plan
     progress: Progress
+    check: Callable[[], None] = lambda: None
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def records(self) -> Generator[Record]:
@@ -117,12 +121,13 @@ class Study:
         with tempfile.TemporaryDirectory(prefix="formfn-profile-") as folder:
             preparer = Preparer(Path(folder))
             for phase in self.plan.phases():
-                with Crew(phase.launcher, self._said) as crew:
+                with Crew(phase.launcher, self._said, self.check) as crew:
                     yield from self._phase(phase, crew, preparer)
 
     def _phase(self, phase: Phase, crew: Crew, preparer: Preparer) -> Iterator[Record]:
         jobs: list[Job] = []
         for number, point in enumerate(self.plan.points):
+            self.check()
             self.progress.say(str(point), "preparing")
             prepared = preparer.prepare(point.spec, point.backend)
             job = _job(phase, number, point, prepared.path, preparer.folder)

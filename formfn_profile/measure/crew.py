@@ -42,14 +42,15 @@ class Crew:
     behind.
     """
 
-    def __init__(self, launcher: Launcher, said: Said) -> None:
+    def __init__(self, launcher: Launcher, said: Said, check: Callable[[], None] = lambda: None) -> None:
         """
         `said` hears of each stage that a job enters; it is never called between the timed calls of a
-        job.
+        job. `check` is called about once a second; what it raises ends the run.
         """
         self.workers: dict[str, Worker] = {}
         self._launcher = launcher
         self._said = said
+        self._check = check
         self._stillborn: dict[str, int] = {}
 
     def run(self, jobs: Sequence[Job], slots: int = 1) -> Iterator[Outcome]:
@@ -60,6 +61,7 @@ class Crew:
         """
         waiting = list(jobs)
         while waiting or self._busy():
+            self._check()
             yield from self._hand_out(waiting, slots)
             if self._busy():
                 yield from self._listen()

@@ -110,7 +110,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path):
     left = psutil.Process(run.pid).children(recursive=True)
     run.send_signal(signal.SIGINT)
     _, said = run.communicate(timeout=60)
-    assert run.returncode == 130
+    assert run.returncode == 130, said
     assert "Traceback" not in said
     assert records(out)
     _, alive = psutil.wait_procs(left, timeout=10)
