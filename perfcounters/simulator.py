@@ -21,7 +21,7 @@ import os
 from array import array
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from perfcounters import _perf
 from perfcounters._llcsim_build import TOOL, ensure_built
@@ -49,6 +49,8 @@ __all__ = [
 _PING, _ON, _OFF, _ZERO, _READ = range(0x4C43_0000, 0x4C43_0005)
 _PROTOCOL = 1
 _COMMON_WORDS, _PROCESSOR_WORDS = 3, 5
+
+Cpuid = Literal["model", "valgrind"]
 
 _PROCESSORS_VARIABLE = "FORMFN_LLCSIM_PROCESSORS"
 
@@ -111,6 +113,7 @@ def command(
     record_from_start: bool = False,
     output: Path | None = None,
     exact_fma: bool = False,
+    cpuid: Cpuid = "model",
 ) -> tuple[list[str], dict[str, str]]:
     """
     Give the command that runs a program under llcsim, and the environment to add.
@@ -122,6 +125,9 @@ def command(
         output: A file for the whole program's counts, as JSON (`load_counts` reads it).
         exact_fma: Emulate fused multiply-adds with one rounding, as Valgrind does, which
             is some fifty times slower than with two.
+        cpuid: The caches that the CPUID instruction tells the program, by whose sizes libraries
+            block their loops: those of the first of `processors`, or as Valgrind has them
+            (256 KiB of L2 and 8 MiB of L3).
 
     Raises:
         SimulatorMissingError: No Valgrind or no compiler.
@@ -136,6 +142,7 @@ def command(
         *(f"--cache={_geometry(p.l1d)}:{_geometry(p.l2)}:{_geometry(p.llc)}" for p in processors),
         f"--record-from-start={'yes' if record_from_start else 'no'}",
         f"--exact-fma={'yes' if exact_fma else 'no'}",
+        f"--cpuid={cpuid}",
     ]
     if output is not None:
         options.append(f"--counts-file={output}")

@@ -2,12 +2,17 @@
 #ifndef LLCSIM_H
 #define LLCSIM_H
 
+#include "cache.h"
 #include "pub_tool_basics.h"
 #include "pub_tool_tooliface.h"
 
 /* fma.c: replace the scalar emulation of packed single-precision fused
  * multiply-adds by vector operations. Returns sb itself where it has none. */
 IRSB *llcsim_rewrite_fma(IRSB *sb);
+
+/* cpuid.c: make CPUID, which sb may call, tell the caches of this processor. */
+void llcsim_show_caches_of(const Processor *processor);
+void llcsim_correct_cpuid(IRSB *sb);
 
 /* record.c: add the recording of data accesses and the counting of instructions. */
 IRSB *llcsim_record(IRSB *sb);

@@ -1,6 +1,5 @@
 /* llcsim: options, client requests, start and end. */
 #include "llcsim.h"
-#include "cache.h"
 #include "requests.h"
 #include "pub_tool_libcassert.h"
 #include "pub_tool_libcbase.h"
@@ -18,6 +17,7 @@ static Processor processors[MAX_PROCESSORS];
 static UInt n_processors;
 static Bool start_recording = False;
 static Bool exact_fma = False;
+static Bool correct_cpuid = True;
 static const HChar *counts_file = NULL;
 
 static Bool recording = False;
@@ -71,6 +71,8 @@ static Bool process_option(const HChar *arg)
     }
     return VG_BOOL_CLO(arg, "--record-from-start", start_recording) ||
            VG_BOOL_CLO(arg, "--exact-fma", exact_fma) ||
+           VG_XACT_CLO(arg, "--cpuid=model", correct_cpuid, True) ||
+           VG_XACT_CLO(arg, "--cpuid=valgrind", correct_cpuid, False) ||
            VG_STR_CLO(arg, "--counts-file", counts_file);
 }
 
@@ -81,7 +83,9 @@ static void print_usage(void)
         "                               (repeat for several; one at least)\n"
         "    --record-from-start=no|yes record from the first instruction [no: on request]\n"
         "    --counts-file=FILE         write the counts there as JSON when the program ends\n"
-        "    --exact-fma=no|yes         emulate fused multiply-adds as Valgrind does [no]\n");
+        "    --exact-fma=no|yes         emulate fused multiply-adds as Valgrind does [no]\n"
+        "    --cpuid=model|valgrind     caches that CPUID tells: of the first --cache, or as\n"
+        "                               Valgrind has them [model]\n");
 }
 
 static void print_debug_usage(void)
@@ -101,6 +105,7 @@ static void post_options(void)
         VG_(exit)(1);
     }
     cache_configure(processors, n_processors, VG_N_THREADS, allocate);
+    llcsim_show_caches_of(&processors[0]);
     first_process = VG_(getpid)();
     recording = start_recording;
 }
@@ -111,6 +116,8 @@ static IRSB *instrument(VgCallbackClosure *closure, IRSB *sb, const VexGuestLayo
 {
     (void)closure, (void)layout, (void)extents, (void)host;
     tl_assert(guest_word == Ity_I64 && host_word == Ity_I64);
+    if (correct_cpuid)
+        llcsim_correct_cpuid(sb);
     if (!exact_fma)
         sb = llcsim_rewrite_fma(sb);
     return recording ? llcsim_record(sb) : sb;

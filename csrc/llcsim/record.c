@@ -6,7 +6,6 @@
  * is emptied at the head of a superblock, when what is left could be too little.
  */
 #include "llcsim.h"
-#include "cache.h"
 #include "pub_tool_basics.h"
 #include "pub_tool_libcassert.h"
 #include "pub_tool_machine.h"
