@@ -30,7 +30,7 @@ llc test quick: ARGS ?=
 llc: setup
 	$(run) -m formfn_profile.llc $(or $(ARGS),--pattern dwbottleneck --plot formfn_results/llc_dwbottleneck.png)
 
-test: setup $(stamps)/emulated
+test: setup $(stamps)/emulated $(stamps)/opencl
 	$(run) -m pytest $(ARGS)
 
 quick: setup
@@ -48,7 +48,7 @@ $(stamps)/build $(stamps)/simulator: $(stamps)/%: tools/system-packages
 	@mkdir -p $(@D) && touch $@
 
 # Without these, the tests that need them say so and are skipped.
-$(stamps)/emulated: tools/system-packages
+$(stamps)/emulated $(stamps)/opencl: tools/system-packages
 	@if tools/system-packages $(@F); then mkdir -p $(@D) && touch $@; else echo "make: going on without"; fi
 
 $(stamps)/environment: tools/environment | $(stamps)/build

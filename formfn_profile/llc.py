@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from formfn_profile.results import Record
     from formfn_profile.study import Plan, Point
-    from perfcounters.caches import Processor
+    from perfcounters.caches import Level, Processor
 
 INTERRUPTED = 130
 FOLDER = Path("formfn_results")
@@ -86,6 +86,7 @@ def parser(prog: str = "python -m formfn_profile.llc") -> argparse.ArgumentParse
         metavar="NAME,NAME",
         help="caches to simulate: host, paper, i5-7600k, SIZE/WAYS (host,paper)",
     )
+    add("--L2", dest="l2", metavar="SIZE/WAYS", help="an L2 in place of theirs, or none (each one's own)")
     add(
         "--out", type=Path, metavar="FILE.jsonl", help=f"records are appended here (a new file in ./{FOLDER})"
     )
@@ -144,6 +145,10 @@ def _run(options: argparse.Namespace, check: Callable[[], None]) -> int:
     with Store(out) as store, contextlib.closing(progress):
         if picture:
             _check_writable(picture)
+        if source.counters == "simulated":
+            from perfcounters import simulator
+
+            simulator.ensure_built(progress=progress.note)
         for line in filter(None, (store.notice, f"Counts: {source.counters}. {source.why}")):
             progress.note(line)
         with contextlib.closing(Study(plan, progress, check).records()) as measured:
@@ -196,13 +201,21 @@ def _source(options: argparse.Namespace) -> Source:
     from formfn_profile.errors import MeasurementError
     from perfcounters import caches
 
-    if options.cache not in (None, "host"):
+    modelled = " ".join(
+        f"{name} {value}"
+        for name, value in (
+            ("--cache", None if options.cache == "host" else options.cache),
+            ("--L2", options.l2),
+        )
+        if value
+    )
+    if modelled:
         if options.counters == "hardware":
             raise MeasurementError(
-                f"--counters hardware counts in this machine's own caches, not in --cache {options.cache}."
+                f"--counters hardware counts in this machine's own caches, not in those of {modelled}."
                 " Leave one of the two out"
             )
-        why = f"They were asked for, by --cache {options.cache}."
+        why = f"They were asked for, by {modelled}."
     elif options.counters == "simulated":
         why = "They were asked for, by --counters simulated."
     else:
@@ -212,17 +225,22 @@ def _source(options: argparse.Namespace) -> Source:
         if trusted.trusted or options.counters == "hardware":
             return Source("hardware", trusted.reason)
         why = trusted.reason
-    return Source("simulated", why, caches.resolve(options.cache or "host,paper"))
+    return Source("simulated", why, caches.resolve(options.cache or "host,paper", l2=_l2(options.l2)))
+
+
+def _l2(text: str | None) -> Level | Literal["keep"] | None:
+    """Read ``--L2``: a cache, none, or (where it was not given) each processor's own."""
+    from perfcounters.caches import Level
+
+    if text is None:
+        return "keep"
+    return None if text == "none" else Level.parse(text)
 
 
 def _plan(options: argparse.Namespace, points: tuple[Point, ...], source: Source) -> Plan:
     from formfn_profile.measure.protocol import Protocol
     from formfn_profile.study import Plan
 
-    if source.counters == "simulated":
-        from perfcounters import simulator
-
-        simulator.ensure_built(progress=lambda text: print(text, file=sys.stderr))
     return Plan(
         points=points,
         protocol=Protocol(

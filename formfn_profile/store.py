@@ -24,7 +24,7 @@ class Store:
 
     Each record is one `write` followed by `fsync`: what `append` has returned from survives a kill of
     the process. A line that an earlier writer left unfinished is moved to `FILE.torn`, and `notice`
-    says so.
+    says so. A file made here that got no record is removed again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,6 +38,7 @@ class Store:
         self.notice: str | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._made = not path.exists()
             self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise ResultsError(
@@ -77,6 +78,8 @@ class Store:
     def close(self) -> None:
         """Close the file, which releases its lock."""
         if self._fd >= 0:
+            if self._made and os.fstat(self._fd).st_size == 0:
+                self.path.unlink(missing_ok=True)
             os.close(self._fd)
             self._fd = -1
 

@@ -231,7 +231,7 @@ def _verdict(
     if outcome.result is None:
         return "failed", outcome.reason or "the worker gave no result"
     for name, asked in (("precision", point.precision), ("threads", point.threads)):
-        if name in facts and facts[name] != asked:
+        if facts.get(name) not in (None, asked):
             return "failed", f"asked for {name} {asked}, but {point.backend} ran with {facts[name]}"
     if error is not None and not error <= OUTPUT_LIMIT:
         return (

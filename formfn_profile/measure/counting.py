@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from formfn_profile.measure.protocol import collection_off
 from formfn_profile.results import Count
+from perfcounters.errors import PerfCountersError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,16 +38,21 @@ def hardware(call: Callable[[], None], calls: int, events: Sequence[str] = HARDW
     Count `events` in each of `calls` calls, in every thread of the process, after one call that is not
     counted.
 
-    The process must have made the call before, so that the threads of its pools exist.
+    The process must have made the call before, so that the threads of its pools exist. An event that
+    cannot be opened here is a count without a value, its reason beside it.
 
     Raises:
-        perfcounters.errors.PerfCountersError: An event cannot be opened here; the message says why and
-        what to do.
+        perfcounters.errors.PerfCountersError: None of the events can be opened here; the message says
+        why and what to do.
     """
     import perfcounters
 
+    refused = _refusals(events)
+    counted = [event for event in events if event not in refused]
+    if not counted:
+        raise refused[events[0]]
     readings: list[perfcounters.Reading] = []
-    counters = perfcounters.Counters(*events, scope="process")
+    counters = perfcounters.Counters(*counted, scope="process")
     counters.open()
     try:
         call()
@@ -57,7 +63,12 @@ def hardware(call: Callable[[], None], calls: int, events: Sequence[str] = HARDW
                 readings.append(counters.snapshot() - before)
     finally:
         counters.close()
-    return [_hardware_count(event, readings) for event in events]
+    return [
+        Count(event=event, samples=(None,) * calls, source="hardware", reason=str(refused[event]))
+        if event in refused
+        else _hardware_count(event, readings)
+        for event in events
+    ]
 
 
 def simulated(call: Callable[[], None], calls: int) -> list[Count]:
@@ -78,6 +89,20 @@ def simulated(call: Callable[[], None], calls: int) -> list[Count]:
             call()
             reads.append(simulator.read())
     return _simulated_counts(reads)
+
+
+def _refusals(events: Sequence[str]) -> dict[str, PerfCountersError]:
+    """Try each event alone: some processors have no event that means LLC references, say."""
+    import perfcounters
+
+    refused: dict[str, PerfCountersError] = {}
+    for event in events:
+        try:
+            with perfcounters.Counters(event, scope="thread"):
+                pass
+        except PerfCountersError as error:
+            refused[event] = error
+    return refused
 
 
 def _hardware_count(event: str, readings: Sequence[perfcounters.Reading]) -> Count:

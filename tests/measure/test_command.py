@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -71,6 +73,8 @@ def test_the_main_job_records_both_backends_and_draws(tmp_path):
         (["--pattern", "grouped", "--width", "30"], "32"),
         (["--depths", "ten"], "whole number"),
         (["--cache", "papr"], "paper"),
+        (["--L2", "half"], "SIZE/WAYS"),
+        (["--L2", "none", "--counters", "hardware"], "--L2 none"),
         (["--out", "/proc/no/such/file.jsonl"], "--out"),
     ],
 )
@@ -83,6 +87,44 @@ def test_a_mistake_is_one_clear_line(arguments, said, tmp_path):
     assert "Traceback" not in done.stderr
     assert said in lines[-1]
     assert len(lines) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.simulator
+def test_without_an_l2_the_llc_sees_what_the_l1d_misses(tmp_path):
+    """By definition: with nothing between the two, each L1d miss is an LLC reference, unlike with an L2."""
+    out = tmp_path / "r.jsonl"
+    run = start("--depths", "2", "--cache", "paper", "--L2", "none", "--backends", "torch", "--out", out)
+    printed, said = run.communicate(timeout=300)
+    assert run.returncode == 0, said
+    (counted,) = [r for r in records(out) if r["launcher"] == "llcsim"]
+    assert [cache["l2_bytes"] for cache in counted["caches"]] == [None]
+    counts = {count["event"]: count for count in counted["counts"]}
+    assert counts["L1d-misses"]["samples"] == counts["LLC-references"]["samples"]
+    assert counts["L2-misses"]["samples"] == [None]
+    assert counts["L2-misses"]["reason"] == "no L2 is modelled"
+    assert "LLC 4 MiB/16-way behind L1d 32 KiB/8-way" in printed
+
+
+@pytest.mark.parametrize("missing, hidden", [("valgrind", ("valgrind",)), ("gcc", ("gcc", "cc"))])
+def test_without_valgrind_or_gcc_it_says_what_to_install(missing, hidden, tmp_path):
+    """One line with the package to install, and no traceback; nothing is measured first."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for folder in reversed(os.environ["PATH"].split(os.pathsep)):
+        for program in Path(folder).glob("*"):
+            link = tools / program.name
+            if program.name not in hidden and not link.exists():
+                link.symlink_to(program)
+    environment = {**os.environ, "PATH": str(tools), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment.pop("CC", None)
+    command = [*COMMAND, "--pattern", "dwbottleneck", "--depths", "2", "--counters", "simulated"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    (line,) = done.stderr.strip().splitlines()
+    assert done.returncode == 1
+    assert missing in line
+    assert "apt-get install" in line
+    assert not list(tmp_path.glob("**/*.jsonl"))
 
 
 @pytest.mark.slow

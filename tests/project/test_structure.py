@@ -1,0 +1,90 @@
+"""The dependency rule: imports point one way, and the command lines are imported by nothing."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for package in ("perfcounters", "formfn_profile")
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+
+# The layers, lowest first; a module may import from its own and from those below it.
+LAYERS = (
+    ("perfcounters",),
+    ("formfn_profile.errors", "formfn_profile.samples"),
+    ("formfn_profile.results",),
+    (
+        "formfn_profile.patterns",
+        "formfn_profile.calibration",
+        "formfn_profile.networks",
+        "formfn_profile.flops",
+        "formfn_profile.backends",
+    ),
+    ("formfn_profile.measure",),
+    ("formfn_profile.store", "formfn_profile.preparation", "formfn_profile.progress"),
+    ("formfn_profile.study",),
+    ("formfn_profile.table", "formfn_profile.notes", "formfn_profile.plots", "formfn_profile.options"),
+    ("formfn_profile.llc", "formfn_profile.__main__"),
+)
+FROM_RECORDS_ONLY = ("formfn_profile.table", "formfn_profile.notes", "formfn_profile.plots")
+COMMANDS = ("formfn_profile.llc", "formfn_profile.__main__", "perfcounters.__main__", "perfcounters.doctor")
+
+
+def imports(module: str) -> set[str]:
+    """The project's modules that a module imports, at any depth of its code."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative import"
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    found = {name if name in MODULES else f"{name}.__init__" for name in found}
+    return {name for name in found if name in MODULES} - {module}
+
+
+def layer(module: str) -> int:
+    for number, names in enumerate(LAYERS):
+        if any(module == name or module.startswith(f"{name}.") for name in names):
+            return number
+    return -1
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_one_way(module):
+    """DESIGN.md's rule; a module that no layer names is one that nobody has thought about."""
+    if module == "formfn_profile.__init__":
+        return
+    assert layer(module) >= 0, f"name a layer for {module}"
+    above = {name for name in imports(module) if layer(name) > layer(module)}
+    assert above == set()
+
+
+def test_nothing_imports_a_command_line():
+    """Whoever wants what a command does calls what the command calls."""
+    importers = {
+        (module, command)
+        for module in MODULES
+        for command in COMMANDS
+        if command in imports(module) and not module.endswith("__main__")
+    }
+    assert importers == set()
+
+
+@pytest.mark.parametrize("module", FROM_RECORDS_ONLY)
+def test_pictures_and_tables_never_measure(module):
+    """They read records: nothing that runs a network may be reached from them."""
+    reached, waiting = set(), {module}
+    while waiting:
+        one = waiting.pop()
+        reached.add(one)
+        waiting |= imports(one) - reached
+    measuring = ("formfn_profile.backends", "formfn_profile.measure", "formfn_profile.study")
+    assert {name for name in reached if name.startswith(measuring)} == set()
