@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import resource
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from perfcounters import _kernel, _refusals, pmus
 from perfcounters.errors import (
     AttachError,
+    CounterError,
     CounterLimitError,
     CounterPermissionError,
     EventUnavailableError,
@@ -49,11 +50,16 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Slot:
-    """One group opened on one task or CPU: its leader and the ids of its events, in their order."""
+    """One group opened on one task or CPU: descriptors and ids of its events, in their order."""
 
     group: int
-    leader: int
+    fds: tuple[int, ...]
     ids: tuple[int, ...]
+
+    @property
+    def leader(self) -> int:
+        """Descriptor by which the whole group is enabled and read."""
+        return self.fds[0]
 
 
 def prepare(event: Event, scope: str) -> Prepared:
@@ -63,10 +69,18 @@ def prepare(event: Event, scope: str) -> Prepared:
     Raises:
         CounterError: It can't; the subclass says why.
     """
-    whole_cpus = scope == "cpu"
-    if pmus.counts_cpus_only(event.encoding.type) and not whole_cpus:
+    if pmus.counts_cpus_only(event.encoding.type) and scope != "cpu":
         message = f'cannot count {event.name} for a {scope}: its PMU counts whole CPUs; use scope="cpu"'
         raise EventUnavailableError(message, event=event.name)
+    if scope == "thread" and event.source == "hardware" and (bits := pmus.user_access()):
+        with suppress(CounterError):
+            encoding = replace(event.encoding, config1=event.encoding.config1 | bits)
+            return _opened(replace(event, encoding=encoding), scope)
+    return _opened(event, scope)
+
+
+def _opened(event: Event, scope: str) -> Prepared:
+    whole_cpus = scope == "cpu"
     wished = (event.exclude,) if event.exclude is not None else (0, _kernel.EXCLUDE_KERNEL)
     refusal: OSError | None = None
     for exclude in wished:
@@ -242,7 +256,7 @@ def _open_all(
                     raise _refusals.explain(error, one.event, whole_cpus=scope == "cpu") from error
                 fds.append(fd)
                 members.append(fd)
-            slots.append(Slot(i, members[0], tuple(_kernel.event_id(fd) for fd in members)))
+            slots.append(Slot(i, tuple(members), tuple(_kernel.event_id(fd) for fd in members)))
     return slots
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from perfcounters._perf import ffi, lib
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 DISABLED = lib.PE_DISABLED
 INHERIT = lib.PE_INHERIT
@@ -100,36 +100,50 @@ class GroupReader:
 
     A group of n events takes 3 + 2n words: nr, time_enabled and time_running in ns, then value and
     id for each event; nr is 0 where the kernel gave less than that.
+
+    `read_into(target, buffer)` is the C call itself, with `target` for its first argument, so that as
+    little as can be happens beside the reading, which is in every count. It returns 0 or -errno.
+
+    Args:
+        leaders: Descriptors of the groups' leaders.
+        ids: The numbers of each group's events.
+        mapped: Descriptors of each group's events, to read them in user space where the kernel and
+            the moment allow it: only for events of the calling thread, which are not inherited.
     """
 
-    def __init__(self, leaders: Sequence[int], sizes: Sequence[int]) -> None:
+    def __init__(
+        self,
+        leaders: Sequence[int],
+        ids: Sequence[Sequence[int]],
+        mapped: Sequence[Sequence[int]] = (),
+    ) -> None:
         offsets = [0]
-        for size in sizes:
-            offsets.append(offsets[-1] + 3 + 2 * size)
+        for group in ids:
+            offsets.append(offsets[-1] + 3 + 2 * len(group))
         self.offsets = tuple(offsets)
-        self._arguments = (ffi.new("int[]", list(leaders)), ffi.new("size_t[]", offsets), len(leaders))
         self._buffer_type = ffi.typeof(f"uint64_t[{offsets[-1]}]")
-        self.read = self._reader()
+        self._pages = _mapped(fd for group in mapped for fd in group)
+        self._leaders = ffi.new("int[]", list(leaders))
+        kept = {
+            "leaders": self._leaders,
+            "offsets": ffi.new("size_t[]", offsets),
+            "ids": ffi.new("uint64_t[]", [one for group in ids for one in group]),
+        }
+        if self._pages:
+            kept["pages"] = ffi.new("const struct perf_event_mmap_page *[]", self._pages)
+            kept["thread"] = lib.pe_this_thread()
+        self._kept = kept  # a C structure does not keep what it points to
+        self.target = ffi.new("struct pe_reader *", {"n": len(leaders), **kept})
+        self.read_into: Callable[[Any, Any], int] = lib.pe_read_groups
 
-    def _reader(self) -> Callable[[], Any]:
-        """Give `read` with all it needs bound: what it does besides reading is in every count."""
-        buffer_type, (leaders, offsets, n) = self._buffer_type, self._arguments
-        new, read_groups = ffi.new, lib.pe_read_groups
+    @property
+    def reads_in_user_space(self) -> bool:
+        """Whether the events' pages are mapped; single reads may take the system call even so."""
+        return bool(self._pages)
 
-        def read() -> Any:
-            """
-            Read all groups into a buffer of its own, to be unpacked by `words` outside what is counted.
-
-            Raises:
-                OSError: With the kernel's errno.
-            """
-            buffer = new(buffer_type)
-            result = read_groups(leaders, offsets, n, buffer)
-            if result < 0:
-                raise OSError(-result, os.strerror(-result))
-            return buffer
-
-        return read
+    def new_buffer(self) -> Any:
+        """Give room for one read."""
+        return ffi.new(self._buffer_type)
 
     def read_around(self, function: int, argument: int) -> tuple[Any, Any]:
         """
@@ -138,15 +152,47 @@ class GroupReader:
         Raises:
             OSError: With the kernel's errno.
         """
-        before, after = ffi.new(self._buffer_type), ffi.new(self._buffer_type)
+        before, after = self.new_buffer(), self.new_buffer()
         called = ffi.cast("uint64_t (*)(uint64_t)", function)
-        _checked(lib.pe_count_call(*self._arguments, before, after, called, argument))
+        _checked(lib.pe_count_call(self.target, before, after, called, argument))
         return before, after
 
     def words(self, buffer: Any) -> list[int]:
-        """Unpack a buffer that `read` gave."""
+        """Unpack a buffer that was read into."""
         words: list[int] = ffi.unpack(buffer, self.offsets[-1])
         return words
+
+    def unmap(self) -> None:
+        """Give the pages back."""
+        pages, self._pages = self._pages, []
+        self.target.pages = ffi.NULL
+        for page in pages:
+            lib.pe_unmap(page)
+
+    def forget(self) -> None:
+        """
+        Make every read fail with EBADF, and leave the pages' place alone.
+
+        For a forked child: its descriptors count its parent, and the kernel has not copied the pages, so
+        that other things may be where they were.
+        """
+        self._pages = []
+        self.target.pages = ffi.NULL
+        for i in range(self.target.n):
+            self._leaders[i] = -1
+
+
+def _mapped(fds: Iterable[int]) -> list[Any]:
+    """Map the pages of events; none if the kernel refuses one (it limits locked memory), for all are read."""
+    pages: list[Any] = []
+    for fd in fds:
+        page = lib.pe_map(fd)
+        if page == ffi.NULL:
+            for other in pages:
+                lib.pe_unmap(other)
+            return []
+        pages.append(page)
+    return pages
 
 
 def threads() -> frozenset[int]:

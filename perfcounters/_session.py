@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from perfcounters import _attach, _difference
-from perfcounters._kernel import GroupReader
+from perfcounters import _attach, _difference, pmus
+from perfcounters._kernel import TYPE_BREAKPOINT, TYPE_SOFTWARE, GroupReader
 from perfcounters.errors import CounterStateError
 from perfcounters.reading import Reading
 
@@ -32,27 +32,59 @@ class Session:
         self.scope = scope
         self.scale = scale
         self.slots, fds, self.threads = _attach.attach(groups, scope, task=task)
-        self.close = weakref.finalize(self, _attach.close_all, fds)
         self.overhead: Reading | None = None
         self.reader = GroupReader(
-            [slot.leader for slot in self.slots], [len(slot.ids) for slot in self.slots]
+            [slot.leader for slot in self.slots],
+            [slot.ids for slot in self.slots],
+            [slot.fds for slot in self.slots] if _in_user_space(groups, scope) else (),
         )
-        self.read = self.reader.read
+        self.close = weakref.finalize(self, _close, self.reader, fds)
+        self.of_the_parent = False
         _open.add(self)
+
+    def read(self) -> Any:
+        """
+        Read all counters into a buffer of its own.
+
+        Raises:
+            CounterStateError: They were opened before a fork, in the parent.
+        """
+        reader = self.reader
+        buffer = reader.new_buffer()
+        result = reader.read_into(reader.target, buffer)
+        if result:
+            self.failed(result)
+        return buffer
+
+    def failed(self, result: int) -> NoReturn:
+        """Raise what a read answered, -errno."""
+        if self.of_the_parent:
+            message = "these counters are of the process that forked this one: close() and open() them here"
+            raise CounterStateError(message)
+        raise OSError(-result, os.strerror(-result))
+
+
+def _in_user_space(groups: Sequence[Sequence[_attach.Prepared]], scope: Scope) -> bool:
+    """Tell whether to try without system calls: only for a thread's own events, on a PMU."""
+    if scope != "thread":
+        return False
+    kinds = {one.event.encoding.type for group in groups for one in group}
+    return not kinds & {TYPE_SOFTWARE, TYPE_BREAKPOINT} and pmus.read_in_user_space()
+
+
+def _close(reader: GroupReader, fds: Sequence[int]) -> None:
+    reader.unmap()
+    _attach.close_all(fds)
 
 
 _open: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
-def _of_the_parent() -> Any:
-    message = "these counters are of the process that forked this one: close() and open() them here"
-    raise CounterStateError(message)
-
-
 def _after_fork() -> None:
     """In a child, descriptors that came with it count its parent."""
     for session in _open:
-        session.read = _of_the_parent
+        session.of_the_parent = True
+        session.reader.forget()
 
 
 os.register_at_fork(after_in_child=_after_fork)

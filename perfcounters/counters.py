@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from perfcounters import _attach
 from perfcounters._passes import in_order, one_pass, refuse_turns, turns
@@ -61,8 +61,15 @@ class Counters:
         self.multiplex: Multiplex = multiplex
         self._session: Session | None = None
         self._opened_by_with = False
-        self._entered: list[Any] = []
-        self._window: tuple[Session, Any, Any] | None = None
+        self._entered: list[Any] = []  # first reads of withs that have not ended, but for:
+        self._next: Any = None  # the first read of a with that is alone
+        self._before: Any = None  # the reads of the last with that ended
+        self._after: Any = None
+        self._counted: Session | None = None  # and what they read
+        self._may_enter = False
+        self._may_leave = False
+        self._target: Any = None
+        self._read_into: Any = None
 
     def open(self) -> Self:
         """
@@ -91,6 +98,8 @@ class Counters:
         if self._session is not None:
             self._session.close()
             self._session = None
+            self._opened_by_with = self._may_enter = self._may_leave = False
+            self._entered.clear()
 
     def snapshot(self) -> Snapshot:
         """
@@ -168,9 +177,9 @@ class Counters:
             CounterStateError: Not inside a `with`.
         """
         now = self.snapshot()
-        if not self._entered:
+        if not self._entered and not self._may_leave:
             raise CounterStateError("read() counts from the beginning of a with: use it inside of one")
-        return now - Snapshot(self._running(), self._entered[-1])
+        return now - Snapshot(self._running(), self._next if self._may_leave else self._entered[-1])
 
     @property
     def reading(self) -> Reading:
@@ -180,18 +189,22 @@ class Counters:
         Raises:
             CounterStateError: None has ended.
         """
-        if self._window is None:
+        session = self._counted
+        if session is None:
             raise CounterStateError("there is no reading before the end of a with")
-        session, before, after = self._window
-        return Snapshot(session, after) - Snapshot(session, before)
+        return Snapshot(session, self._after) - Snapshot(session, self._before)
+
+    # A with on open counters, the usual case, is two C calls and little else: all that Python does
+    # between them is in the count. Everything unusual is in `_enter` and `_leave`.
 
     def __enter__(self) -> Self:
-        if self._session is None:
-            self.open()
-            self._opened_by_with = True
-        session = self._session or self._running()
-        # Buffers, not snapshots: what happens between these reads is in the count.
-        self._entered.append(session.read())
+        if not self._may_enter:
+            return self._enter()
+        self._may_enter = False
+        result = self._read_into(self._target, self._next)
+        if result:
+            self._failed(result)
+        self._may_leave = True
         return self
 
     def __exit__(
@@ -200,12 +213,47 @@ class Counters:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        session = self._session or self._running()
+        if not self._may_leave:
+            self._leave()
+            return
+        result = self._read_into(self._target, self._after)
+        self._may_leave = False
+        if result:
+            self._failed(result)
+        self._before, self._next = self._next, self._before
+        self._may_enter = True
+
+    def _enter(self) -> Self:
+        """Begin a with that opens the counters, the first after `open`, or one inside another."""
+        if self._session is None:
+            self.open()
+            self._opened_by_with = True
+        session = self._running()
+        if self._may_leave:
+            self._entered.append(self._next)
+            self._next = session.reader.new_buffer()
+            self._may_leave = False
+        self._entered.append(session.read())
+        return self
+
+    def _leave(self) -> None:
+        session = self._running()
         after = session.read()
-        self._window = (session, self._entered.pop(), after)
-        if self._opened_by_with and not self._entered:
+        if not self._entered:
+            raise CounterStateError("these counters were closed and opened again inside a with")
+        self._before, self._after, self._counted = self._entered.pop(), after, session
+        if self._entered:
+            return
+        if self._opened_by_with:
             self.close()
-            self._opened_by_with = False
+        else:
+            self._next = session.reader.new_buffer()
+            self._target, self._read_into = session.reader.target, session.reader.read_into
+            self._may_enter = True
+
+    def _failed(self, result: int) -> NoReturn:
+        self._may_enter = self._may_leave = False
+        self._running().failed(result)
 
 
 def _empty_window(counters: Counters) -> Reading:

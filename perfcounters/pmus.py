@@ -36,6 +36,30 @@ def core_events() -> frozenset[str]:
     return frozenset(event for name in core() for event in events(name))
 
 
+def user_access() -> int:
+    """
+    Give the bits of config1 that ask for reading in user space; 0 where that needs no asking.
+
+    On arm64 an event has to be opened for it, and ``kernel.perf_user_access`` has to allow it
+    (Documentation/arch/arm64/perf.rst).
+    """
+    if _kernel.text("/proc/sys/kernel/perf_user_access") != "1":
+        return 0
+    layouts = (_BITS.fullmatch(_kernel.text(f"{_DEVICES}/{name}/format/rdpmc") or "") for name in core())
+    found = next((layout for layout in layouts if layout is not None and layout[1] == "config1"), None)
+    return 0 if found is None else sum(1 << bit for bit in parse_ranges(found[2]))
+
+
+def read_in_user_space() -> bool:
+    """
+    Tell whether the kernel lets user space read the counters' registers.
+
+    x86 says so in each PMU's file ``rdpmc`` (Documentation/ABI/testing/sysfs-bus-event_source-devices).
+    """
+    x86 = any(_kernel.text(f"{_DEVICES}/{name}/rdpmc") in ("1", "2") for name in core())
+    return x86 or user_access() != 0
+
+
 def events(pmu: str) -> tuple[str, ...]:
     """Give the names of the events that the kernel lists for a PMU."""
     return tuple(

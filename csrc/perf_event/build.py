@@ -7,18 +7,16 @@ from cffi import FFI
 
 # setuptools runs this file without importing it, from the distribution's root, and wants paths from there.
 _HERE = Path(__file__).resolve().parent.relative_to(Path.cwd())
+_NAMES = ("client_request", "perf_event", "user_read", "known_work")
 
 ffibuilder = FFI()
 ffibuilder.cdef((_HERE / "perf.cdef").read_text(encoding="ascii"))
 ffibuilder.set_source(
     "perfcounters._perf",
-    '#include "client_request.h"\n#include "perf_event.h"\n#include "known_work.h"\n',
-    sources=[str(_HERE / name) for name in ("client_request.c", "perf_event.c", "known_work.c")],
+    "".join(f'#include "{name}.h"\n' for name in _NAMES),
+    sources=[str(_HERE / f"{name}.c") for name in _NAMES],
     include_dirs=[str(_HERE)],
-    depends=[
-        str(_HERE / name)
-        for name in ("client_request.h", "perf_event.h", "known_work.h", "perf.cdef", "build.py")
-    ],
+    depends=[str(_HERE / name) for name in (*(f"{name}.h" for name in _NAMES), "perf.cdef", "build.py")],
     extra_compile_args=[
         "-std=gnu11",
         "-O2",

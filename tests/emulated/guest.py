@@ -78,6 +78,65 @@ def names():
 
 
 @check
+def in_user_space():
+    """The same loop, read with and without user access to the PMU."""
+    access = Path("/proc/sys/kernel/perf_user_access")
+    found = {}
+    for level in ("1", "0"):
+        access.write_text(level)
+        with Counters("instructions:u", "cycles:u", scope="thread") as counters:
+            readings = [
+                (n, counters.call(known_work.instructions_address(), n)) for n in (1, N, 2_200_000_000)
+            ]
+            found[level] = {
+                "mapped": counters.snapshot()._session.reader.reads_in_user_space,
+                "counts": [(n, r["instructions:u"].value, r["cycles:u"].value) for n, r in readings],
+                "reading": fields(readings[-1][1]),
+            }
+    # The kernel's share of a read is counted too here: only without a system call is it small.
+    for level in ("1", "0"):
+        access.write_text(level)
+        with Counters("instructions", scope="thread") as counters:
+            short = (counters.call(known_work.instructions_address(), 1000) for _ in range(10))
+            # The timer's interrupt is in some of them.
+            found[level]["with_kernel"] = min(one["instructions"].value for one in short) - 2000
+    return found
+
+
+@check
+def either_way():
+    """The first read of a window in user space, the second by the kernel: the same counter."""
+    from perfcounters._perf import ffi
+
+    Path("/proc/sys/kernel/perf_user_access").write_text("1")
+    with Counters("instructions:u", scope="thread") as counters:
+        counters.snapshot()
+        before = counters.snapshot()
+        known_work.instructions(10 * N)
+        before._session.reader.target.pages = ffi.NULL
+        reading = counters.snapshot() - before
+    return {"reading": fields(reading), "expected": 20 * N}
+
+
+@check
+def in_another_thread():
+    """A register is the calling thread's own: another thread that reads must ask the kernel."""
+    Path("/proc/sys/kernel/perf_user_access").write_text("1")
+    with Counters("instructions:u", scope="thread") as counters:
+        before = counters.snapshot()
+        known_work.instructions(10 * N)
+        after = []
+        thread = threading.Thread(
+            target=lambda: (known_work.instructions(10 * N), after.append(counters.snapshot()))
+        )
+        thread.start()
+        thread.join()
+        reading = after[0] - before
+    Path("/proc/sys/kernel/perf_user_access").write_text("0")
+    return {"reading": fields(reading), "expected": 20 * N}
+
+
+@check
 def pool():
     """16 known jobs on four threads that exist."""
     threads = Pool(4)

@@ -28,6 +28,41 @@ def test_a_loop_of_2n_instructions(guest):
         assert cycles == pytest.approx(2 * instructions, abs=120)
 
 
+def test_reading_in_user_space(guest):
+    """
+    Registers and kernel count the same loop: 2n plus a constant, past the registers' 32 bits.
+
+    kernel.perf_user_access decides (Documentation/arch/arm64/perf.rst). Without a system call in the
+    window next to nothing of the kernel is in it.
+    """
+    allowed, refused = guest["in_user_space"]["1"], guest["in_user_space"]["0"]
+    assert allowed["mapped"]
+    assert not refused["mapped"]
+    for found, most in ((allowed, 200), (refused, 60)):
+        constants = {instructions - 2 * n for n, instructions, _ in found["counts"]}
+        assert len(constants) == 1
+        assert 0 <= constants.pop() < most
+        for _, instructions, cycles in found["counts"]:
+            assert cycles == pytest.approx(2 * instructions, abs=120)
+    assert 0 <= allowed["with_kernel"] < 200 < refused["with_kernel"]
+    # One instruction takes 2 ns (-icount shift=1), and the clock by which the kernel lets run is the same.
+    count = allowed["reading"]["instructions:u"]
+    assert count["time_enabled_ns"] == count["time_running_ns"]
+    assert count["time_running_ns"] == pytest.approx(2 * count["value"], rel=0.01)
+
+
+def test_a_window_may_begin_in_user_space_and_end_in_the_kernel(guest):
+    count = guest["either_way"]["reading"]["instructions:u"]
+    assert count["value"] == pytest.approx(guest["either_way"]["expected"], rel=0.001)
+    assert count["time_running_ns"] == pytest.approx(2 * count["value"], rel=0.01)
+
+
+def test_another_thread_asks_the_kernel(guest):
+    """10 million rounds of the thread that is counted, none of the 10 million of the one that reads."""
+    count = guest["in_another_thread"]["reading"]["instructions:u"]
+    assert count["value"] == pytest.approx(guest["in_another_thread"]["expected"], rel=0.01)
+
+
 def test_a_settled_window_around_python_differs_by_the_work_alone(guest):
     """A million more rounds are two million more instructions, within what Python varies by."""
     *_, one, two = guest["python_window"]["counts"]

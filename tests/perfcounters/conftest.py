@@ -86,15 +86,19 @@ class FakeKernel:
     def close(self, fd):
         self.live.remove(fd)
 
-    def _reader(self, leaders, sizes):
+    def _reader(self, leaders, ids, mapped=()):
         kernel = self
 
         class Reader:
-            offsets = tuple(itertools.accumulate((3 + 2 * size for size in sizes), initial=0))
+            offsets = tuple(itertools.accumulate((3 + 2 * len(group) for group in ids), initial=0))
+            target = leaders
 
-            def read(self):
+            def new_buffer(self):
+                return []
+
+            def read_into(self, leaders, words):
                 kernel.turn += 1
-                words = []
+                words.clear()
                 for leader in leaders:
                     members = kernel.groups[leader]
                     enabled, running, _ = kernel.answers(leader, kernel.turn)
@@ -102,10 +106,13 @@ class FakeKernel:
                     pairs = list(zip(values, [7 * fd for fd in members], strict=True))
                     # In another order than they were opened in: only ids tell them apart.
                     words += [len(members), enabled, running, *itertools.chain(*reversed(pairs))]
-                return words
+                return 0
 
             def words(self, buffer):
                 return buffer
+
+            def unmap(self):
+                pass
 
         return Reader()
 

@@ -73,6 +73,33 @@ def test_the_same_counters_nest():
     assert counters.reading["page-faults"].value == pytest.approx(1500, rel=0.02, abs=50)
 
 
+def test_a_reading_stays_until_the_next_with_ends():
+    """Buffers are used again, never while what they hold can still be asked for."""
+    counters = Counters("page-faults", scope="thread").open()
+    for pages in (1000, 2000, 300):
+        with counters:
+            known_work.page_faults(7)
+        with counters:
+            known_work.page_faults(pages)
+            assert 7 <= counters.reading["page-faults"].value < 20  # of the with before
+        with counters:
+            pass
+        assert counters.reading["page-faults"].value < 10
+        with counters:
+            known_work.page_faults(pages)
+        assert counters.reading["page-faults"].value == pytest.approx(pages, rel=0.02)
+    counters.close()
+    assert counters.reading["page-faults"].value == pytest.approx(300, rel=0.02)
+
+
+def test_closing_and_opening_inside_a_with_is_told():
+    counters = Counters("page-faults").open()
+    with pytest.raises(errors.CounterStateError, match="inside a with"), counters:
+        counters.close()
+        counters.open()
+    counters.close()
+
+
 def test_a_call_of_a_c_function_holds_nothing_else():
     """No page fault but those of the function: exactly 0 of a loop over registers."""
     with Counters("page-faults", scope="thread") as counters:

@@ -215,14 +215,19 @@ def test_after_a_fork_the_child_counts_for_itself():
 import os, sys
 from perfcounters import Counters, errors, known_work
 parent = Counters("page-faults").open()
+for _ in range(2):
+    with parent:
+        pass
 child = os.fork()
 if child == 0:
-    try:
-        parent.snapshot()
-    except errors.CounterStateError:
-        pass
-    else:
-        os._exit(1)
+    for use in (parent.snapshot, parent.__enter__):
+        try:
+            use()
+        except errors.CounterStateError:
+            pass
+        else:
+            os._exit(1)
+    parent.close()
     with Counters("page-faults") as own:
         known_work.page_faults({PAGES})
     os._exit(0 if {PAGES} <= own.reading["page-faults"].value <= {PAGES} * 1.02 else 2)
