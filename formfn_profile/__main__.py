@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = {"llc": "latency, FLOPs and LLC misses of design patterns over depth"}
+COMMANDS = {
+    "llc": "latency, FLOPs and LLC misses of design patterns over depth",
+    "compare": "what got faster or slower from one file of records to another",
+}
+# Modules of commands whose own name is that of what they call.
+_MODULES = {"compare": "compare_command"}
 
 _PROG = "formfn-profile"
 
@@ -18,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand and return its exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0] in COMMANDS:
-        command = importlib.import_module(f"formfn_profile.{words[0]}")
+        command = importlib.import_module(f"formfn_profile.{_MODULES.get(words[0], words[0])}")
         status: int = command.main(words[1:], prog=f"{_PROG} {words[0]}")
         return status
     if words and words[0] not in ("-h", "--help"):

@@ -60,3 +60,15 @@ def names(text: str) -> tuple[str, ...]:
     if not found:
         raise argparse.ArgumentTypeError("no name given")
     return found
+
+
+def percentage(text: str) -> float:
+    """Read a share such as 5%, which is 0.05; the sign is needed, so that nobody has to guess."""
+    number, sign, rest = text.strip().partition("%")
+    try:
+        value = float(number)
+    except ValueError:
+        value = -1.0
+    if not sign or rest or not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a percentage such as 5%")
+    return value / 100

@@ -11,10 +11,11 @@ from formfn_profile.errors import ResultsError
 from formfn_profile.results import SCHEMA, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from types import TracebackType
 
+    import pandas as pd
     from typing_extensions import Self
 
 
@@ -134,6 +135,33 @@ def read(path: Path) -> Iterator[Record]:
                     yield _record(path, number, line)
     except OSError as error:
         raise ResultsError(f"cannot read records from {path}: {os.strerror(error.errno or 0)}") from None
+
+
+def load(path: Path) -> list[Record]:
+    """
+    Return the records of a file, in the order they were written.
+
+    Raises:
+        ResultsError: The file cannot be read, or a finished line is not a record.
+    """
+    return list(read(path))
+
+
+def to_pandas(records: Iterable[Record]) -> pd.DataFrame:
+    """
+    Return a table of one row a record, with the columns that the file has (`pandas` is not installed
+    with this package).
+
+    Raises:
+        ResultsError: pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        raise ResultsError(
+            "a table of records needs pandas, which is not installed. Run: pip install pandas"
+        ) from None
+    return pd.DataFrame([record.to_dict() for record in records])
 
 
 def _record(path: Path, number: int, line: bytes) -> Record:

@@ -17,7 +17,12 @@ MODULES = {
 # The layers, lowest first; a module may import from its own and from those below it.
 LAYERS = (
     ("perfcounters",),
-    ("formfn_profile.errors", "formfn_profile.samples", "formfn_profile.association"),
+    (
+        "formfn_profile.errors",
+        "formfn_profile.samples",
+        "formfn_profile.association",
+        "formfn_profile.shift",
+    ),
     ("formfn_profile.results",),
     (
         "formfn_profile.patterns",
@@ -29,19 +34,32 @@ LAYERS = (
     ("formfn_profile.measure",),
     ("formfn_profile.store", "formfn_profile.preparation", "formfn_profile.progress"),
     ("formfn_profile.study",),
-    ("formfn_profile.table", "formfn_profile.notes", "formfn_profile.options"),
+    (
+        "formfn_profile.table",
+        "formfn_profile.notes",
+        "formfn_profile.options",
+        "formfn_profile.comparable",
+        "formfn_profile.compare",
+    ),
     ("formfn_profile.observations",),
     ("formfn_profile.correlate", "formfn_profile.plots"),
-    ("formfn_profile.llc", "formfn_profile.__main__"),
+    ("formfn_profile.llc", "formfn_profile.compare_command", "formfn_profile.__main__"),
 )
 FROM_RECORDS_ONLY = (
     "formfn_profile.table",
     "formfn_profile.notes",
+    "formfn_profile.compare",
     "formfn_profile.observations",
     "formfn_profile.correlate",
     "formfn_profile.plots",
 )
-COMMANDS = ("formfn_profile.llc", "formfn_profile.__main__", "perfcounters.__main__", "perfcounters.doctor")
+COMMANDS = (
+    "formfn_profile.llc",
+    "formfn_profile.compare_command",
+    "formfn_profile.__main__",
+    "perfcounters.__main__",
+    "perfcounters.doctor",
+)
 
 
 def imports(module: str) -> set[str]:

@@ -1,0 +1,144 @@
+"""Whether two sets of records of one point may be compared: what forbids it, and what only has to be said."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from formfn_profile.results import Record
+
+PROCESSES = 5
+SIDES = ("A", "B")
+
+Sides = tuple[list["Record"], list["Record"]]
+
+_POINT = (
+    "network", "depth", "width", "resolution", "batch", "expansion", "seed",
+    "backend", "precision", "threads", "isa_cap",
+)  # fmt: skip
+_ASKED = {"batch", "precision", "threads", "isa_cap"}
+_RAN = {"isa": "ISA", "precision": "precision", "device": "device", "memory_format": "memory format"}
+_MACHINE = ("cpu", "caches", "architecture", "cpus", "cores", "affinity", "cpu_quota", "governor")
+_MACHINE_NOTED = ("kernel", "memory_bytes")
+
+
+def point(record: Record) -> dict[str, Any]:
+    """Return what was asked for, by name, without what the network has none of."""
+    return {name: getattr(record, name) for name in _POINT if getattr(record, name) is not None}
+
+
+def usable(sides: Sides, has: Callable[[Record], object]) -> Sides:
+    """Return the records that are ok and have what is to be compared."""
+    a, b = ([record for record in side if record.status == "ok" and has(record)] for side in sides)
+    return a, b
+
+
+def bar(sides: Sides, good: Sides, *, machine: bool) -> str | None:
+    """
+    Return what forbids comparing the `good` records of both sides, None if nothing does. `machine`: they
+    must come from the same one.
+    """
+    for name, side, left in zip(SIDES, sides, good, strict=True):
+        if not left and side[-1].status == "ok":
+            return f"{name} has not measured it"
+        if not left:
+            return f"{side[-1].status} in {name}: {side[-1].reason}"
+    if machine:
+        for key in _MACHINE:
+            differing = _differ(good, "machine", key)
+            if differing:
+                return f"other machine: {key} {differing}"
+    for key, name in _RAN.items():
+        differing = _differ(good, key)
+        if differing:
+            return f"other {name}: {differing}"
+    return None
+
+
+def too_few(good: Sides) -> str | None:
+    """Say that there are too few processes, None if there are enough."""
+    if min(map(len, good)) >= PROCESSES:
+        return None
+    return (
+        f"too few processes: {len(good[0])} and {len(good[1])}, and it takes {PROCESSES} on each side"
+        f" (--processes {PROCESSES})"
+    )
+
+
+def apart(good: Sides) -> str | None:
+    """Say that the sides did not take turns, None if they did."""
+    a, b = ([_time(record) for record in side] for side in good)
+    if interleaved(a, b):
+        return None
+    return "not interleaved: a change of the machine between the sides would look like one of the program"
+
+
+def interleaved(a: Iterable[dt.datetime], b: Iterable[dt.datetime]) -> bool:
+    """
+    Tell whether the sides took turns, so that a machine that drifts hits both alike: in order of time,
+    the side changes at least half as often as the smaller side has processes.
+    """
+    order = sorted([*((when, 0) for when in a), *((when, 1) for when in b)])
+    names = [side for _, side in order]
+    changes = sum(one != other for one, other in itertools.pairwise(names))
+    return 2 * changes >= min(names.count(0), names.count(1))
+
+
+def notes(sides: Sides, good: Sides) -> tuple[str, ...]:
+    """Return what differs between the sides, or happened on one, and doesn't forbid the comparison."""
+    found = []
+    for name, side, left in zip(SIDES, sides, good, strict=True):
+        bad = [record for record in side if record.status != "ok"]
+        if bad:
+            found.append(f"{len(bad)} of {len(side)} processes {bad[-1].status} in {name}: {bad[-1].reason}")
+        unsettled = sum(record.settled is False for record in left)
+        if unsettled:
+            found.append(f"{unsettled} of {len(left)} processes not steady when timed in {name}")
+    for key in dict.fromkeys(key for side in good for record in side for key in record.versions):
+        differing = _differ(good, "versions", key)
+        if differing:
+            found.append(f"{key}: {differing}")
+    for key in _MACHINE_NOTED:
+        differing = _differ(good, "machine", key)
+        if differing:
+            found.append(f"{key}: {differing}")
+    return tuple(found)
+
+
+def missing(record: Record, side: str, there: Mapping[tuple[object, ...], Sequence[Record]]) -> str:
+    """Say that `side` has no such point, and what it has instead: the same at another precision, say."""
+    wanted = {name: getattr(record, name) for name in _POINT}
+    for group in there.values():
+        if group[0].launcher != record.launcher:
+            continue
+        differing = {name for name in _POINT if getattr(group[0], name) != wanted[name]}
+        if differing <= _ASKED:
+            other = ", ".join(
+                f"{name.replace('_', ' ')} {getattr(group[0], name)} (not {wanted[name]})"
+                for name in sorted(differing)
+            )
+            return f"{side} has this point only at {other}"
+    return f"{side} has no such point"
+
+
+def _differ(sides: Sides, field: str, key: str | None = None) -> str | None:
+    """Describe the values of a field (of `key` in it), None if there is one value only."""
+
+    def read(record: Record) -> object:
+        value = getattr(record, field)
+        return value if key is None else value.get(key)
+
+    a, b = ({str(read(record)) for record in side} for side in sides)
+    if len(a | b) == 1:
+        return None
+    texts = [" or ".join(sorted(values)) for values in (a, b)]
+    return f"{texts[0]} on each side" if a == b else f"{texts[0]} in A, {texts[1]} in B"
+
+
+def _time(record: Record) -> dt.datetime:
+    when = dt.datetime.fromisoformat(record.time.replace("Z", "+00:00"))
+    return when if when.tzinfo else when.replace(tzinfo=dt.timezone.utc)
