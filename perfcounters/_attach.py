@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from perfcounters import _kernel, _refusals, pmus
+from perfcounters._names import canonical
 from perfcounters.errors import (
     AttachError,
     CounterError,
@@ -21,6 +22,7 @@ from perfcounters.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from perfcounters._kernel import Encoding
     from perfcounters.events import Event
 
 _INHERITANCE = {
@@ -85,9 +87,9 @@ def _opened(event: Event, scope: str) -> Prepared:
     refusal: OSError | None = None
     for exclude in wished:
         prepared = Prepared(event, exclude | _INHERITANCE[scope])
-        pid, cpu = _targets((prepared,), scope, frozenset({0}))[0]
         try:
-            for encoding in event.cores or (event.encoding,):
+            for encoding in event.cores or event.parts or (event.encoding,):
+                pid, cpu = _targets(encoding, scope, frozenset({0}))[0]
                 flags = prepared.flags | _kernel.DISABLED
                 _kernel.close(_kernel.open_event(encoding, flags=flags, pid=pid, cpu=cpu))
         except OSError as error:
@@ -108,7 +110,7 @@ def _opened(event: Event, scope: str) -> Prepared:
     raise _refusals.explain(refusal, event, whole_cpus=whole_cpus) from refusal
 
 
-def arrange(prepared: Sequence[Prepared]) -> tuple[tuple[Prepared, ...], ...]:
+def arrange(prepared: Sequence[Prepared], scope: str) -> tuple[tuple[Prepared, ...], ...]:
     """
     Put events into as few groups as the PMU can place, those that make ratios first and together.
 
@@ -117,7 +119,7 @@ def arrange(prepared: Sequence[Prepared]) -> tuple[tuple[Prepared, ...], ...]:
     ratio_first = ("instructions", "cycles", "LLC-misses", "LLC-references")
     ordered = sorted(
         prepared,
-        key=lambda p: ratio_first.index(bare) if (bare := p.event.name.split(":")[0]) in ratio_first else 9,
+        key=lambda p: ratio_first.index(name) if (name := canonical(p.event.name)) in ratio_first else 9,
     )
     pools: dict[int, list[Prepared]] = {}
     for one in (part for whole in ordered for part in _parts(whole)):
@@ -127,15 +129,16 @@ def arrange(prepared: Sequence[Prepared]) -> tuple[tuple[Prepared, ...], ...]:
         if kind == _kernel.TYPE_SOFTWARE:
             groups.append(tuple(members))
         else:
-            groups.extend(_fitting(members))
+            groups.extend(_fitting(members, scope))
     return tuple(groups)
 
 
 def _parts(whole: Prepared) -> list[Prepared]:
-    """Give an event for each kind of cores; itself where there is one kind."""
+    """Give an event for each kind of cores, or for each PMU that shares the counting; itself else."""
+    event = whole.event
     return [
-        Prepared(replace(whole.event, encoding=encoding), whole.flags, part=True)
-        for encoding in whole.event.cores
+        Prepared(replace(event, encoding=encoding), whole.flags, part=bool(event.cores))
+        for encoding in event.cores or event.parts
     ] or [whole]
 
 
@@ -145,21 +148,22 @@ def pool(event: Event) -> int:
     if kind in (_kernel.TYPE_SOFTWARE, _kernel.TYPE_BREAKPOINT):
         return _kernel.TYPE_SOFTWARE
     alone = kind in pmus.core_types() and len(pmus.core_types()) == 1
-    return _kernel.TYPE_RAW if kind == _kernel.TYPE_HARDWARE or alone else kind
+    generic = kind in (_kernel.TYPE_HARDWARE, _kernel.TYPE_HW_CACHE)
+    return _kernel.TYPE_RAW if generic or alone else kind
 
 
-def _fitting(members: Sequence[Prepared]) -> Iterator[tuple[Prepared, ...]]:
+def _fitting(members: Sequence[Prepared], scope: str) -> Iterator[tuple[Prepared, ...]]:
     group: list[Prepared] = []
     fds: list[int] = []
     try:
         for one in members:
-            fd = _try(one, fds)
+            fd = _try(one, fds, scope)
             if fd is None and group:
                 yield tuple(group)
                 for old in fds:
                     _kernel.close(old)
                 group, fds = [], []
-                fd = _try(one, fds)
+                fd = _try(one, fds, scope)
             group.append(one)
             if fd is not None:
                 fds.append(fd)
@@ -169,19 +173,19 @@ def _fitting(members: Sequence[Prepared]) -> Iterator[tuple[Prepared, ...]]:
             _kernel.close(old)
 
 
-def _try(one: Prepared, fds: Sequence[int]) -> int | None:
+def _try(one: Prepared, fds: Sequence[int], scope: str) -> int | None:
     try:
         leader = fds[0] if fds else -1
-        pid, cpu = _targets((one,), "thread", frozenset({0}))[0]
+        pid, cpu = _targets(one.event.encoding, scope, frozenset({0}))[0]
         return _kernel.open_event(one.event.encoding, flags=one.flags, pid=pid, cpu=cpu, group_fd=leader)
     except OSError:
         return None
 
 
-def _targets(group: Sequence[Prepared], scope: str, threads: frozenset[int]) -> list[tuple[int, int]]:
-    """Give the (pid, cpu) pairs on which a group is opened."""
+def _targets(encoding: Encoding, scope: str, threads: frozenset[int]) -> list[tuple[int, int]]:
+    """Give the (pid, cpu) pairs on which an event's group is opened."""
     if scope == "cpu":
-        return [(-1, cpu) for cpu in pmus.cpus_of(group[0].event.encoding.pmu)]
+        return [(-1, cpu) for cpu in pmus.cpus_of(encoding.pmu)]
     return [(tid, -1) for tid in sorted(threads)]
 
 
@@ -233,7 +237,7 @@ def _open_all(
     on_exec: bool,
 ) -> list[Slot] | None:
     """Open everything; None if a thread ended meanwhile. Descriptors are added to `fds` as they come."""
-    targets = [_targets(group, scope, threads) for group in groups]
+    targets = [_targets(group[0].event.encoding, scope, threads) for group in groups]
     _allow_descriptors(sum(len(group) * len(tasks) for group, tasks in zip(groups, targets, strict=True)))
     led = _kernel.DISABLED | (_kernel.ENABLE_ON_EXEC if on_exec else 0)
     slots = []

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from perfcounters._attach import Prepared, Slot
 
+_IMPOSSIBLE = 1 << 63
 # More than any processor can count: 1,000 events in a nanosecond.
 _IMPOSSIBLE_RATE = 1000
 _IMPOSSIBLE_ALLOWANCE = 1_000_000
@@ -58,7 +59,7 @@ def counts(
     for number, (group, totals) in enumerate(zip(groups, sums, strict=True)):
         for one, total in zip(group, totals, strict=True):
             if one.event.name in wholes:
-                _merge(wholes[one.event.name][2], total)
+                _merge(wholes[one.event.name][2], total, either=one.part)
             else:
                 wholes[one.event.name] = (number, one, total)
     for number, one, total in wholes.values():
@@ -67,7 +68,7 @@ def counts(
         reason = _reason(one, total, scale=scale)
         yield Count(
             event=one.event.name,
-            value=None if reason else total.value,
+            value=None if reason else total.value * one.event.factor,
             encoding=one.event.shown,
             source=one.event.source,
             scope=scope,
@@ -80,14 +81,25 @@ def counts(
             reason=reason,
             raw=None if total.reasons else total.raw,
             group=number,
+            pmu=one.event.pmu,
+            unit=one.event.unit,
+            scale=one.event.scale,
         )
 
 
-def _merge(whole: _Sum, part: _Sum) -> None:
-    """Add another kind of cores: a thread runs on one at a time, so raw counts and running times add up."""
+def _merge(whole: _Sum, part: _Sum, *, either: bool) -> None:
+    """
+    Add another part of an event.
+
+    Args:
+        either: Another kind of cores: a thread runs on one at a time, so that running times add up to
+            the time enabled. Else another PMU that counts its share all the time.
+    """
     whole.raw += part.raw
+    whole.value += part.value
     whole.running += part.running
-    whole.enabled = max(whole.enabled, part.enabled)
+    whole.enabled = max(whole.enabled, part.enabled) if either else whole.enabled + part.enabled
+    whole.scaled = whole.scaled or part.scaled
     whole.reasons += part.reasons
 
 
@@ -127,7 +139,7 @@ def _add(
             total.reasons.append("the kernel gave no value for it")
             continue
         raw = new[identity] - old[identity]
-        if raw < 0 or not 0 <= running <= enabled or raw > _IMPOSSIBLE_RATE * running + _IMPOSSIBLE_ALLOWANCE:
+        if not 0 <= raw < _IMPOSSIBLE or not 0 <= running <= enabled or _too_fast(one, raw, running):
             total.reasons.append(
                 f"the kernel's values are impossible ({raw} events in {running} of {enabled} ns)"
             )
@@ -139,6 +151,11 @@ def _add(
             total.raw += raw
             total.value += raw if running == enabled else _scaled(raw, enabled, running)
             total.scaled = total.scaled or running < enabled
+
+
+def _too_fast(one: Prepared, raw: int, running: int) -> bool:
+    """Tell whether no processor does so much; of what comes in fractions of a unit there may be more."""
+    return one.event.scale == 1 and raw > _IMPOSSIBLE_RATE * running + _IMPOSSIBLE_ALLOWANCE
 
 
 def _by_id(words: Sequence[int], start: int, size: int) -> dict[int, int]:

@@ -21,6 +21,7 @@ ENABLE_ON_EXEC = lib.PE_ENABLE_ON_EXEC
 
 TYPE_HARDWARE = lib.PERF_TYPE_HARDWARE
 TYPE_SOFTWARE = lib.PERF_TYPE_SOFTWARE
+TYPE_HW_CACHE = lib.PERF_TYPE_HW_CACHE
 TYPE_RAW = lib.PERF_TYPE_RAW
 TYPE_BREAKPOINT = lib.PERF_TYPE_BREAKPOINT
 BREAKPOINT_READ = lib.HW_BREAKPOINT_R
@@ -42,7 +43,8 @@ class Encoding:
     @property
     def pmu(self) -> int:
         """Type of the PMU that counts it: generic hardware events name that of a hybrid in bits 32 up."""
-        return self.config >> 32 or self.type if self.type == TYPE_HARDWARE else self.type
+        generic = self.type in (TYPE_HARDWARE, TYPE_HW_CACHE)
+        return self.config >> 32 or self.type if generic else self.type
 
 
 def _checked(result: int) -> int:

@@ -10,6 +10,7 @@ class _Lib:
     PE_ENABLE_ON_EXEC: int
     PERF_TYPE_HARDWARE: int
     PERF_TYPE_SOFTWARE: int
+    PERF_TYPE_HW_CACHE: int
     PERF_TYPE_RAW: int
     PERF_TYPE_BREAKPOINT: int
     HW_BREAKPOINT_R: int

@@ -91,7 +91,8 @@ class Counters:
         return self
 
     def _groups(self) -> tuple[tuple[_attach.Prepared, ...], ...]:
-        return _attach.arrange([_attach.prepare(resolve(event), self.scope) for event in self.events])
+        prepared = [_attach.prepare(resolve(event), self.scope) for event in self.events]
+        return _attach.arrange(prepared, self.scope)
 
     def close(self) -> None:
         """Stop counting and close all descriptors; closed counters may be opened again."""

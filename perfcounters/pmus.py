@@ -146,6 +146,35 @@ def _bits(name: str, pmu: str, key: str) -> tuple[str, tuple[int, ...]]:
     return layout[1], parse_ranges(layout[2])
 
 
+def instances(pmu: str) -> tuple[str, ...]:
+    """Give the PMUs that a name means: itself, or else those with a number behind it, in their order."""
+    if pmu in listed():
+        return (pmu,)
+    numbered = ((name, name.removeprefix(f"{pmu}_")) for name in listed() if name.startswith(f"{pmu}_"))
+    found = [(int(number), name) for name, number in numbered if number.isdecimal() and number.isascii()]
+    return tuple(name for _, name in sorted(found))
+
+
+def scale(pmu: str, event: str) -> tuple[float, str]:
+    """Give the scale and unit that the kernel has for an event that it lists; 1 and "" without."""
+    folder = f"{_DEVICES}/{pmu}/events"
+    try:
+        factor = float(_kernel.text(f"{folder}/{event}.scale") or 1)
+    except ValueError:
+        return 1.0, ""
+    return factor, _kernel.text(f"{folder}/{event}.unit") or ""
+
+
+def name_of(kind: int) -> str:
+    """Name the PMU of a type number; the kernel's own counting is ``software`` or ``breakpoint``."""
+    if kind in (_kernel.TYPE_HARDWARE, _kernel.TYPE_HW_CACHE, _kernel.TYPE_RAW):
+        return "+".join(core()) or "cpu"
+    return _name_of(kind) or {
+        _kernel.TYPE_SOFTWARE: "software",
+        _kernel.TYPE_BREAKPOINT: "breakpoint",
+    }.get(kind, str(kind))
+
+
 def _name_of(kind: int) -> str | None:
     return next((name for name in listed() if _kernel.text(f"{_DEVICES}/{name}/type") == str(kind)), None)
 

@@ -31,6 +31,9 @@ class Count:
         reason: Why `value` is None; None otherwise.
         raw: What the counters held, before scaling.
         group: Events of one group were counted at the same time; only these give ratios.
+        pmu: Name of the PMU that counted, as sysfs has it; ``software`` is the kernel itself.
+        unit: Of `quantity`: ``ns``, ``bytes``, ``MiB``, ...; empty for a plain number of events.
+        scale: What one event is in `unit`.
     """
 
     event: str
@@ -47,6 +50,14 @@ class Count:
     reason: str | None
     raw: int | None = None
     group: int = 0
+    pmu: str = ""
+    unit: str = ""
+    scale: float = 1.0
+
+    @property
+    def quantity(self) -> float | None:
+        """`value` in `unit`, by the kernel's scale."""
+        return None if self.value is None else self.value * self.scale
 
     def __str__(self) -> str:
         """Write name and value, or why there is none."""

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
             refused[name] = str(error).removeprefix(f"cannot count {name}: ")
     if arguments.output is not None:
         arguments.output.touch()  # fail before the work, not after
-    groups = _attach.arrange(prepared)
+    groups = _attach.arrange(prepared, "tree")
     runs: list[Run] = []
     while len(runs) < max(1, arguments.repeat) and not (runs and runs[-1].status > _BY_SIGNAL):
         runs.append(count(arguments.argv, groups))

@@ -154,21 +154,117 @@ def skylake(machine):
 
 
 @pytest.fixture
-def zen4(machine):
-    """A Zen 4 with its core PMU and the L3's."""
-    machine.cpuinfo(vendor_id="AuthenticAMD", cpu_family=25, model=97, model_name="AMD Ryzen 9 7950X")
+def skylake_client(skylake):
+    """The same with the memory controller's PMU of client processors: its counts are 64 bytes each."""
+    return skylake.pmu(
+        "uncore_imc",
+        11,
+        formats={"event": "config:0-7"},
+        events={
+            "data_reads": "event=0x01",
+            "data_reads.scale": "6.103515625e-5",
+            "data_reads.unit": "MiB",
+            "data_writes": "event=0x02",
+            "data_writes.scale": "6.103515625e-5",
+            "data_writes.unit": "MiB",
+        },
+        cpumask="0",
+    )
+
+
+@pytest.fixture
+def sapphire_rapids(machine):
+    """A server with two sockets' memory channels, each a PMU, and a CPU of each socket to open them on."""
+    machine.cpuinfo(
+        vendor_id="GenuineIntel", cpu_family=6, model=143, model_name="Intel(R) Xeon(R) Platinum 8480+"
+    )
+    machine.pmu("cpu", 4, formats=INTEL_FORMATS, events=INTEL_EVENTS, rdpmc="1")
+    for i in range(3):
+        machine.pmu(
+            f"uncore_imc_{i}",
+            20 + i,
+            formats={"event": "config:0-7", "umask": "config:8-15"},
+            events={
+                "cas_count_read": "event=0x05,umask=0xcf",
+                "cas_count_read.scale": "6.103515625e-5",
+                "cas_count_read.unit": "MiB",
+                "cas_count_write": "event=0x05,umask=0xf0",
+                "cas_count_write.scale": "6.103515625e-5",
+                "cas_count_write.unit": "MiB",
+            },
+            cpumask="0,56",
+        )
+    return machine
+
+
+ZEN_MODELS = {2: (23, 0x71), 3: (25, 0x21), 4: (25, 0x61), 5: (26, 0x44)}
+
+
+def make_zen(machine, generation):
+    family, model = ZEN_MODELS[generation]
+    machine.cpuinfo(
+        vendor_id="AuthenticAMD", cpu_family=family, model=model, model_name=f"AMD Ryzen (Zen {generation})"
+    )
     machine.pmu(
         "cpu",
         4,
         formats={"event": "config:0-7,32-35", "umask": "config:8-15"},
         events={"cache-misses": "event=0x64,umask=0x09"},
     )
+    if generation >= 4:
+        for i in range(2):
+            machine.pmu(
+                f"amd_umc_{i}",
+                14 + i,
+                formats={"event": "config:0-7", "rdwrmask": "config:8-9"},
+                cpumask="0",
+            )
+    return machine.pmu("amd_l3", 12, formats={"event": "config:0-7", "umask": "config:8-15"}, cpumask="0,8")
+
+
+@pytest.fixture
+def zen(machine, request):
+    """A Zen of the generation that the test names, with its core PMU and the L3's; from 4 on the memory's."""
+    return make_zen(machine, request.param)
+
+
+@pytest.fixture
+def zen4(machine):
+    """A Zen 4."""
+    return make_zen(machine, 4)
+
+
+@pytest.fixture
+def neoverse_n1(machine):
+    """A Neoverse N1, as Arm's servers of that core show themselves."""
+    machine.file("/proc/cpuinfo", "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n")
     return machine.pmu(
-        "amd_l3",
-        12,
-        formats={"event": "config:0-7", "umask": "config:8-15"},
-        cpumask="0,8",
+        "armv8_pmuv3_0",
+        8,
+        formats={"event": "config:0-15", "long": "config1:0", "rdpmc": "config1:1"},
+        events={
+            "inst_retired": "event=0x08",
+            "l3d_cache": "event=0x2b",
+            "l3d_cache_refill": "event=0x2a",
+            "ll_cache_miss_rd": "event=0x37",
+        },
+        cpus="0-3",
     )
+
+
+@pytest.fixture
+def virtual_machine(machine):
+    """A VM without a virtual PMU: software PMUs alone, and the flag by which a hypervisor shows itself."""
+    machine.cpuinfo(
+        vendor_id="AuthenticAMD", cpu_family=25, model=1, model_name="AMD EPYC", flags="fpu hypervisor avx2"
+    )
+    return machine.pmu("software", 1).pmu("breakpoint", 5)
+
+
+@pytest.fixture
+def container(skylake):
+    """A container on a Skylake: its seccomp filter shows in the process's status; sysctls are the host's."""
+    return skylake.file("/proc/self/status", "Name:\tpython\nCapEff:\t00000000a80425fb\nSeccomp:\t2\n")
 
 
 @pytest.fixture

@@ -111,10 +111,16 @@ def test_any_string_is_an_event_or_an_error_of_ours(name):
 
 @pytest.mark.parametrize(
     "family,model,config",
-    [(0x17, 0x71, 0x4843), (0x19, 0x21, 0x4844), (0x19, 0x61, 0x4844), (0x1A, 0x44, 0x4844)],
+    [
+        (0x17, 0x71, 0x4843),
+        (0x19, 0x21, 0x4844),
+        (0x19, 0x61, 0x4844),
+        (0x19, 0xA0, 0x1_0000_4865),
+        (0x1A, 0x44, 0x1_0000_4865),
+    ],
 )
 def test_llc_misses_on_zen(machine, family, model, config):
-    """The DRAM-fill event of Zen 2, 3, 4 and 5 (Linux, tools/perf/pmu-events/arch/x86/amdzen*)."""
+    """The DRAM-fill event of Zen 2, 3, 4, 4c and 5 (Linux, tools/perf/pmu-events/arch/x86/amdzen*)."""
     machine.cpuinfo(vendor_id="AuthenticAMD", cpu_family=family, model=model, model_name="AMD")
     assert events.resolve("LLC-misses").encoding == _kernel.Encoding(_kernel.TYPE_RAW, config)
 
