@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 COMMANDS = {
     "llc": "latency, FLOPs and LLC misses of design patterns over depth",
     "compare": "what got faster or slower from one file of records to another",
+    "export": "records as a suite of pyperf or as CSV",
 }
 # Modules of commands whose own name is that of what they call.
-_MODULES = {"compare": "compare_command"}
+_MODULES = {"compare": "compare_command", "export": "export_command"}
 
 _PROG = "formfn-profile"
 

@@ -20,6 +20,7 @@ _POINT = (
     "network", "depth", "width", "resolution", "batch", "expansion", "seed",
     "backend", "precision", "threads", "isa_cap",
 )  # fmt: skip
+_NAMES = {"network", "backend", "precision"}
 _ASKED = {"batch", "precision", "threads", "isa_cap"}
 _RAN = {"isa": "ISA", "precision": "precision", "device": "device", "memory_format": "memory format"}
 _MACHINE = ("cpu", "caches", "architecture", "cpus", "cores", "affinity", "cpu_quota", "governor")
@@ -29,6 +30,11 @@ _MACHINE_NOTED = ("kernel", "memory_bytes")
 def point(record: Record) -> dict[str, Any]:
     """Return what was asked for, by name, without what the network has none of."""
     return {name: getattr(record, name) for name in _POINT if getattr(record, name) is not None}
+
+
+def label(key: str, value: object) -> str:
+    """Return one value of `point` as messages and tables write it."""
+    return str(value) if key in _NAMES else f"{key.replace('_', ' ')} {value}"
 
 
 def usable(sides: Sides, has: Callable[[Record], object]) -> Sides:

@@ -125,23 +125,21 @@ def _quantity(value: float, *, timed: bool) -> str:
 
 def _labels(points: Sequence[Mapping[str, object]]) -> tuple[str, list[str]]:
     """Return what all points share, and for each one what sets it apart."""
+    from formfn_profile.comparable import label
+
     points = [{**point, "isa_cap": _cap(point)} for point in points]
     keys = dict.fromkeys(key for point in points for key in point)
     same = [key for key in keys if len({str(point.get(key)) for point in points}) == 1]
     apart = [key for key in keys if key not in same] or ["network"]
     same = [key for key in same if key not in apart]
-    shared = ", ".join(_label(key, points[0][key]) for key in same if points[0][key] is not None)
+    shared = ", ".join(label(key, points[0][key]) for key in same if points[0][key] is not None)
     return shared, [
-        " ".join(_label(key, point[key]) for key in apart if point.get(key) is not None) for point in points
+        " ".join(label(key, point[key]) for key in apart if point.get(key) is not None) for point in points
     ]
 
 
 def _cap(point: Mapping[str, object]) -> object:
     return None if point.get("isa_cap") == "native" else point.get("isa_cap")
-
-
-def _label(key: str, value: object) -> str:
-    return str(value) if key in ("network", "backend", "precision") else f"{key.replace('_', ' ')} {value}"
 
 
 def _notes(found: Sequence[Comparison], names: Sequence[str]) -> list[str]:

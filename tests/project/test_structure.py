@@ -40,15 +40,22 @@ LAYERS = (
         "formfn_profile.options",
         "formfn_profile.comparable",
         "formfn_profile.compare",
+        "formfn_profile.export",
     ),
     ("formfn_profile.observations",),
     ("formfn_profile.correlate", "formfn_profile.plots"),
-    ("formfn_profile.llc", "formfn_profile.compare_command", "formfn_profile.__main__"),
+    (
+        "formfn_profile.llc",
+        "formfn_profile.compare_command",
+        "formfn_profile.export_command",
+        "formfn_profile.__main__",
+    ),
 )
 FROM_RECORDS_ONLY = (
     "formfn_profile.table",
     "formfn_profile.notes",
     "formfn_profile.compare",
+    "formfn_profile.export",
     "formfn_profile.observations",
     "formfn_profile.correlate",
     "formfn_profile.plots",
@@ -56,6 +63,7 @@ FROM_RECORDS_ONLY = (
 COMMANDS = (
     "formfn_profile.llc",
     "formfn_profile.compare_command",
+    "formfn_profile.export_command",
     "formfn_profile.__main__",
     "perfcounters.__main__",
     "perfcounters.doctor",
