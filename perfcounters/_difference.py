@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from perfcounters._validation import validated
 from perfcounters.reading import Count
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def counts(
             pmu=one.event.pmu,
             unit=one.event.unit,
             scale=one.event.scale,
+            validated=validated(one.event.name, one.event.shown),
         )
 
 

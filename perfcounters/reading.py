@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from perfcounters._names import canonical
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -34,6 +36,8 @@ class Count:
         pmu: Name of the PMU that counted, as sysfs has it; ``software`` is the kernel itself.
         unit: Of `quantity`: ``ns``, ``bytes``, ``MiB``, ...; empty for a plain number of events.
         scale: What one event is in `unit`.
+        validated: Of LLC events: whether this encoding has counted known misses right on this machine
+            (`trust.llc`, ``python -m perfcounters doctor``); None of all others.
     """
 
     event: str
@@ -53,6 +57,7 @@ class Count:
     pmu: str = ""
     unit: str = ""
     scale: float = 1.0
+    validated: bool | None = None
 
     @property
     def quantity(self) -> float | None:
@@ -61,7 +66,7 @@ class Count:
 
     def __str__(self) -> str:
         """Write name and value, or why there is none."""
-        value = f"not counted ({self.reason})" if self.value is None else f"{self.value:,}"
+        value = f"not counted ({self.reason})" if self.value is None else _amount(self)
         marks = [f"no {part}" for part in self.exclusions] + (["scaled"] if self.scaled else [])
         return f"{self.event} {value}" + (f" [{', '.join(marks)}]" if marks else "")
 
@@ -98,7 +103,8 @@ class Reading:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"<Reading: {', '.join(map(str, self))}>"
+        scopes = ", ".join(dict.fromkeys(count.scope for count in self))
+        return f"<Reading ({scopes}): {', '.join(map(str, self))}>"
 
     def __add__(self, other: Reading) -> Reading:
         """Add two readings of the same events; a count missing in one is missing in the sum."""
@@ -133,28 +139,34 @@ class Reading:
     @property
     def miss_bytes(self) -> int | None:
         """Bytes of the lines that missed the LLC, 64 each."""
-        misses = self._counts.get("LLC-misses")
+        misses = self._find("LLC-misses")
         return None if misses is None or misses.value is None else LINE_BYTES * misses.value
 
     def _ratio(self, above: str, below: str) -> float | None:
-        one, other = self._counts.get(above), self._counts.get(below)
-        if one is None or other is None or one.group != other.group or one.value is None or not other.value:
+        one, other = self._find(above), self._find(below)
+        if one is None or other is None or one.group != other.group or one.exclusions != other.exclusions:
+            return None
+        if one.value is None or not other.value:
             return None
         return one.value / other.value
 
+    def _find(self, name: str) -> Count | None:
+        """Give the count of an event of the catalogue, by whichever of its names and modifiers."""
+        exact = self._counts.get(name)
+        return exact or next((count for count in self if canonical(count.event) == name), None)
+
     def table(self) -> str:
-        """Write a line an event: value, name, encoding, what is special."""
+        """Write a line an event: value and unit, name, scope, encoding, what is special."""
         rows = []
         for count in self:
-            value = "not counted" if count.value is None else f"{count.value:,}"
-            notes = [f"without {part}" for part in count.exclusions]
-            notes += ["scaled"] if count.scaled else []
-            notes += [count.reason] if count.reason else []
-            rows.append((value, count.event, count.encoding, "; ".join(notes)))
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        return "\n".join(
-            f"{v:>{widths[0]}}  {e:<{widths[1]}}  {c:<{widths[2]}}  {n}".rstrip() for v, e, c, n in rows
+            threads = f" of {count.threads}" if count.threads > 1 else ""
+            where = count.scope + threads
+            rows.append((_amount(count), count.event, where, count.encoding, "; ".join(_notes(count))))
+        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        lines = (
+            (f"{row[0]:>{widths[0]}}", *(f"{row[i]:<{widths[i]}}" for i in (1, 2, 3)), row[4]) for row in rows
         )
+        return "\n".join("  ".join(line).rstrip() for line in lines)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Give plain values, event by event."""
@@ -164,6 +176,22 @@ class Reading:
     def from_dict(cls, fields: Mapping[str, Mapping[str, Any]]) -> Reading:
         """Make a reading from what `to_dict` gave."""
         return cls(Count(**{**count, "exclusions": tuple(count["exclusions"])}) for count in fields.values())
+
+
+def _amount(count: Count) -> str:
+    if count.value is None or count.quantity is None:
+        return "not counted"
+    number = f"{count.value:,}" if count.scale == 1 else f"{count.quantity:,.6g}"
+    return f"{number} {count.unit}".rstrip()
+
+
+def _notes(count: Count) -> list[str]:
+    notes = [f"without {part}" for part in count.exclusions]
+    if count.scaled:
+        notes.append(f"scaled, counted {count.time_running_ns / count.time_enabled_ns:.0%} of the time")
+    if count.validated is False and count.value is not None:
+        notes.append("not validated: see python -m perfcounters doctor")
+    return notes + ([count.reason] if count.reason else [])
 
 
 def _combined(one: Count, other: Count, sign: int) -> Count:
@@ -183,6 +211,7 @@ def _combined(one: Count, other: Count, sign: int) -> Count:
         reason=reason,
         scaled=one.scaled or other.scaled,
         threads=max(one.threads, other.threads),
+        validated=one.validated if one.validated == other.validated else False,
         time_enabled_ns=max(0, one.time_enabled_ns + sign * other.time_enabled_ns),
         time_running_ns=max(0, one.time_running_ns + sign * other.time_running_ns),
     )

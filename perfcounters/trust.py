@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
+from perfcounters import _validation
 from perfcounters.counters import Counters
 from perfcounters.errors import CounterError
 from perfcounters.known_work import Walk
@@ -31,12 +32,13 @@ class Trust:
     ratio: float | None
 
 
-def llc() -> Trust:
+def llc(event: str = "LLC-misses") -> Trust:
     """
-    Check hardware LLC misses against a walk of known misses and one of known hits.
+    Check hardware LLC misses (or references) against a walk of known misses and one of known hits.
 
     The lines of the first are flushed from the caches before, so that each must come from memory
-    once; the second repeats a few lines that the L1d holds. The misses must be right within 20%.
+    once; the second repeats a few lines that the L1d holds. The count must be right within 20%. What is
+    found is kept: from then on `Count.validated` says it, in other processes on this machine too.
     """
     miss, hit = Walk(_LINES), Walk(_LINES_IN_L1)
     if not miss.flush():
@@ -47,7 +49,7 @@ def llc() -> Trust:
         )
     misses, hits = [], []
     try:
-        with Counters("LLC-misses", scope="thread") as counters:
+        with Counters(event, scope="thread") as counters:
             for _ in range(_WALKS):
                 miss.flush()
                 before = counters.snapshot()
@@ -55,8 +57,8 @@ def llc() -> Trust:
                 between = counters.snapshot()
                 hit.go(_LINES)
                 after = counters.snapshot()
-                misses.append((between - before)["LLC-misses"])
-                hits.append((after - between)["LLC-misses"])
+                misses.append((between - before)[event])
+                hits.append((after - between)[event])
     except CounterError as error:
         return Trust(trusted=False, reason=_sentence(str(error)), ratio=None)
     counted, stray = (
@@ -64,8 +66,10 @@ def llc() -> Trust:
     )
     if len(counted) < _WALKS or len(stray) < _WALKS:
         why = next(count.reason for count in (*misses, *hits) if count.value is None)
-        return Trust(trusted=False, reason=_sentence(f"LLC misses were not counted: {why}"), ratio=None)
-    return judge(median(counted) / _LINES, median(stray) / _LINES, misses[0].encoding)
+        return Trust(trusted=False, reason=_sentence(f"{event} was not counted: {why}"), ratio=None)
+    judged = judge(median(counted) / _LINES, median(stray) / _LINES, misses[0].encoding)
+    _validation.record(misses[0].encoding, right=judged.trusted)
+    return judged
 
 
 def judge(ratio: float, stray: float, encoding: str) -> Trust:

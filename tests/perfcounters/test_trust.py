@@ -1,8 +1,11 @@
 """LLC misses are trusted where known misses count right, and nowhere else."""
 
+import json
+import platform
+
 import pytest
 
-from perfcounters import Counters, known_work, trust
+from perfcounters import Counters, _validation, known_work, trust
 
 
 @pytest.mark.parametrize(
@@ -31,6 +34,39 @@ def test_here():
     assert here.reason.endswith(".")
     if here.trusted:
         assert here.ratio == pytest.approx(1, abs=trust.TOLERANCE)
+
+
+def test_a_validated_event_says_so_from_then_on(kernel, skylake, tmp_path, monkeypatch):
+    """A count says false until a check has counted right, true after it, in other processes too."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(_validation, "_known", {})
+
+    def reading():
+        with Counters("LLC-misses", "LLC-references", "instructions", scope="thread") as counters:
+            pass
+        return [counters.reading[name].validated for name in ("LLC-misses", "LLC-references", "instructions")]
+
+    assert reading() == [False, False, None]
+    _validation.record("cpu/config=0x412e/", right=True)
+    assert reading() == [True, False, None]
+    monkeypatch.setattr(_validation, "_known", {})  # another process
+    assert reading() == [True, False, None]
+    skylake.cpuinfo(vendor_id="GenuineIntel", cpu_family=6, model=85, model_name="another processor")
+    assert reading() == [False, False, None]
+    _validation.record("cpu/config=0x412e/", right=False)
+    assert reading() == [False, False, None]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"x": 1}', "\xff"])
+def test_a_broken_file_of_checks_validates_nothing(kernel, skylake, tmp_path, monkeypatch, text):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(_validation, "_known", {})
+    path = _validation._path()
+    path.parent.mkdir()
+    path.write_bytes(text.encode("latin-1"))
+    assert _validation.validated("LLC-misses:u", "cpu/config=0x412e/") is False
+    _validation.record("cpu/config=0x412e/", right=True)
+    assert json.loads(path.read_text())["Intel(R) Core(TM) i5-6500, Linux " + platform.release()]
 
 
 def test_a_walk_visits_every_line_once():
