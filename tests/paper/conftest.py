@@ -71,7 +71,8 @@ class Maker:
             "machine": {"cpu": "Made-up CPU", "caches": "LLC 32 MiB/16-way", "virtual": True, "cores": 2},
             "versions": {"torch": "2.0", "openvino": "2026.0"},
         } | fields
-        values.setdefault("flops", values["depth"] * values["width"] ** 2 * values["batch"] * 1000)
+        size = (values["depth"] or 1) * (values["width"] or 1) ** 2
+        values.setdefault("flops", size * values["batch"] * 1000)
         record = Record(network=network, pattern=pattern, launcher=launcher, **values)
         self.made.append(record)
         return record

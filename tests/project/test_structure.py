@@ -43,7 +43,7 @@ LAYERS = (
         "formfn_profile.export",
     ),
     ("formfn_profile.observations",),
-    ("formfn_profile.correlate", "formfn_profile.plots"),
+    ("formfn_profile.correlate", "formfn_profile.claims", "formfn_profile.plots"),
     (
         "formfn_profile.llc",
         "formfn_profile.compare_command",
@@ -58,6 +58,7 @@ FROM_RECORDS_ONLY = (
     "formfn_profile.export",
     "formfn_profile.observations",
     "formfn_profile.correlate",
+    "formfn_profile.claims.__init__",
     "formfn_profile.plots",
 )
 COMMANDS = (
