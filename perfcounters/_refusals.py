@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import errno
-import re
 from typing import TYPE_CHECKING
 
-from perfcounters import _kernel, pmus
+from perfcounters import _environment, _kernel, pmus
 from perfcounters.errors import (
     CounterError,
     CounterLimitError,
@@ -18,8 +17,6 @@ from perfcounters.errors import (
 if TYPE_CHECKING:
     from perfcounters.events import Event
 
-_SECCOMP = re.compile(r"^Seccomp:\s*([12])$", re.MULTILINE)
-_HYPERVISOR = re.compile(r"^flags\s*:.*\bhypervisor\b", re.MULTILINE)
 _SANDBOX = (
     "a sandbox (seccomp) filters this process's system calls, as container engines do: start the"
     " container with --cap-add PERFMON, or with a seccomp profile that allows perf_event_open"
@@ -67,7 +64,7 @@ def _cause(
     if number in (errno.ENOENT, errno.EOPNOTSUPP, errno.ENODEV, errno.ENXIO):
         return EventUnavailableError, _absent(event)
     if number == errno.ENOSYS:
-        if _sandboxed():
+        if _environment.sandboxed():
             return CounterPermissionError, _SANDBOX
         return EventUnavailableError, "this kernel is built without perf events (CONFIG_PERF_EVENTS)"
     unknown = (CounterError, f"the kernel answered {errno.errorcode.get(number, number)}")
@@ -79,31 +76,22 @@ def _permission(number: int, level: int | None, *, whole_cpus: bool) -> str:
     if level is not None and level > needed:
         what = " to count whole CPUs" if whole_cpus else ""
         return (
-            f"permission denied. perf_event_paranoid is {level}; it must be {needed} or lower{what}."
-            f" Run: sudo sysctl kernel.perf_event_paranoid={needed}"
+            f"permission denied. perf_event_paranoid is {level}; it must be {needed} or lower{what}"
+            f" ({_environment.paranoid_setter()}). Run: sudo sysctl kernel.perf_event_paranoid={needed}"
         )
     named = errno.errorcode.get(number, number)
     refused = f"permission denied ({named}) though perf_event_paranoid is {level}"
-    return f"{refused}: {_SANDBOX}" if _sandboxed() else f"{refused}: the capability CAP_PERFMON is needed"
-
-
-def _sandboxed() -> bool:
-    return _SECCOMP.search(_kernel.text("/proc/self/status") or "") is not None
+    needs = _SANDBOX if _environment.sandboxed() else "the capability CAP_PERFMON is needed"
+    return f"{refused}: {needs}"
 
 
 def _absent(event: Event) -> str:
     if event.source == "software":
         return "this kernel does not have it"
     if not pmus.core():
+        virtual = " (it is a virtual machine)" if _environment.virtual() else ""
         return (
-            f"this machine shows no performance counters{_virtual()}. Run on real hardware or turn on"
+            f"this machine shows no performance counters{virtual}. Run on real hardware or turn on"
             " the PMU for the virtual machine; software events are counted here, and misses can be simulated"
         )
     return f"this processor's PMU ({', '.join(pmus.core())}) does not have it"
-
-
-def _virtual() -> str:
-    flags = _kernel.text("/proc/cpuinfo") or ""
-    return (
-        " (it is a virtual machine)" if re.search(r"^flags\s*:.*\bhypervisor\b", flags, re.MULTILINE) else ""
-    )

@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 import platform
 import resource
-import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from perfcounters import _kernel, events, known_work, listing, pmus, processor_id, trust
-from perfcounters.counters import Counters
+from perfcounters import _checks, _environment, _kernel, events, listing, pmus, processor_id
 from perfcounters.errors import PerfCountersError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
-_TOLERANCE = 0.02
-_LOOPS = 10_000_000
-_PAGES = 1000
-_BUSY_SECONDS = 0.1
+_LEVELS = {
+    -1: "everybody may count everything",
+    0: "ordinary users may count whole CPUs too",
+    1: "ordinary users may count their own processes, the kernel's part too",
+    2: "ordinary users may count their own processes in user space alone",
+}
+_CAP = "sudo setcap cap_perfmon=ep $(readlink -f $(which python3))"
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,15 @@ class Finding:
     Attributes:
         subject: What was looked at.
         verdict: ``ok``, ``off`` (counts wrong), ``unchecked`` (counted, no known work for it),
-            ``refused`` or ``info``.
-        text: The figure, or the reason with its remedy.
+            ``refused``, or ``info``.
+        text: The figures, or the reason.
+        remedy: A command that mends it; empty where there is none or none is needed.
     """
 
     subject: str
     verdict: str
     text: str
+    remedy: str = ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,98 +53,110 @@ def run(arguments: argparse.Namespace) -> int:
     findings, trusted = examine()
     if arguments.json:
         print(json.dumps({"llc_trusted": trusted, "findings": [asdict(one) for one in findings]}, indent=2))
-    else:
-        width = max(len(one.subject) for one in findings)
-        for one in findings:
-            print(f"{one.subject:<{width}}  {one.verdict:<9}  {one.text}")
-        print(f"LLC misses {'can' if trusted else 'cannot'} be trusted here.")
+        return 0 if trusted else 1
+    refused = {one.subject: one.text for one in findings if one.verdict == "refused"}
+    shown = [one for one in findings if one.verdict != "refused"]
+    width = max(len(one.subject) for one in shown)
+    for one in shown:
+        print(f"{one.subject:<{width}}  {one.verdict:<9}  {one.text}")
+        if one.remedy:
+            print(f"{'':<{width}}  {'':<9}  -> {one.remedy}")
+    for names, why in listing.by_reason(refused):
+        print(f"refused: {names}\n    {why}")
+    print(f"LLC misses {'can' if trusted else 'cannot'} be trusted here.")
     return 0 if trusted else 1
 
 
 def examine() -> tuple[list[Finding], bool]:
     """Look at everything; the second value says whether LLC misses can be trusted."""
-    llc = trust.llc()
-    checked: dict[str, Callable[[], tuple[float | None, str]]] = {
-        "instructions": _instructions,
-        "page-faults": _page_faults,
-        "task-clock": _task_clock,
-        "LLC-misses": lambda: _verdict_of(llc),
-    }
-    findings = _machine()
-    for name in events.known_names():
-        opens, text = listing.state(name)
-        if name in checked and opens:
-            findings.append(_checked(name, checked[name]()))
-        else:
-            findings.append(Finding(name, "unchecked" if opens else "refused", text))
-    return findings, llc.trusted
+    counted = {name: _event(name) for name in events.known_names()}
+    findings = [*_machine(), *_privileges(), *_limits(), *counted.values(), _breakpoints()]
+    return findings, counted["LLC-misses"].verdict == "ok"
 
 
-def _machine() -> list[Finding]:
+def _machine() -> Iterator[Finding]:
+    yield Finding("processor", "info", f"{processor_id.identify().name}, Linux {platform.release()}")
+    if _environment.virtual():
+        yield Finding("hypervisor", "info", "a virtual machine: it has the PMU that its host gives it")
+    yield Finding("PMUs", "info", ", ".join(pmus.listed()) or "none listed")
+    if pmus.core():
+        yield Finding("core PMU", "info", ", ".join(pmus.core()))
+        how = "read in user space" if pmus.read_in_user_space() else "read by a system call"
+        yield Finding("registers", "info", f"a thread's own hardware events are {how}")
+    else:
+        yield Finding("core PMU", "info", "none: no hardware event can be counted")
+
+
+def _privileges() -> Iterator[Finding]:
     level = _kernel.paranoid()
-    means = {
-        None: "this kernel has no perf events",
-        -1: "everybody may count everything",
-        0: "ordinary users may count whole CPUs too",
-        1: "ordinary users may count their own processes, the kernel's part too",
-        2: "ordinary users may count their own processes in user space alone",
-    }
-    closed = "ordinary users may count nothing; sudo sysctl kernel.perf_event_paranoid=2 lets them"
-    watchdog = _kernel.text("/proc/sys/kernel/nmi_watchdog")
+    if level is None:
+        yield Finding("perf_event_paranoid", "info", "there is none: this kernel has no perf events")
+    else:
+        closed = level > max(_LEVELS)
+        means = "ordinary users may count nothing" if closed else _LEVELS.get(level, _LEVELS[-1])
+        lifted = level <= 2 and _environment.capability() is not None
+        wanted = 2 if closed else 1
+        remedy = f"sudo sysctl kernel.perf_event_paranoid={wanted}" if level > 1 and not lifted else ""
+        setter = _environment.paranoid_setter()
+        yield Finding("perf_event_paranoid", "info", f"{level}: {means} ({setter})", remedy)
+    capability = _environment.capability()
+    if capability:
+        yield Finding(
+            "capabilities", "info", f"{capability}: this process may count more than ordinary users"
+        )
+    else:
+        yield Finding("capabilities", "info", "neither CAP_PERFMON nor CAP_SYS_ADMIN", _CAP)
+    engine, filtered = _environment.container(), _environment.sandboxed()
+    if engine or filtered:
+        where = f"in a container of {engine}" if engine else "in a sandbox"
+        seccomp = "seccomp filters its system calls" if filtered else "no seccomp filter"
+        remedy = "docker run --cap-add PERFMON ... (or --security-opt seccomp=unconfined)" if filtered else ""
+        yield Finding("container", "info", f"this process runs {where}; {seccomp}", remedy)
+
+
+def _limits() -> Iterator[Finding]:
+    if pmus.core() and _kernel.text("/proc/sys/kernel/nmi_watchdog") not in (None, "0"):
+        setter = _environment.set_in("kernel.nmi_watchdog")
+        by = f" (set in {setter})" if setter else ""
+        yield Finding(
+            "NMI watchdog", "info", f"on, which takes one counter{by}", "sudo sysctl kernel.nmi_watchdog=0"
+        )
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    findings = [
-        Finding("processor", "info", f"{processor_id.identify().name}, Linux {platform.release()}"),
-        Finding("PMUs", "info", ", ".join(pmus.listed()) or "none listed"),
-        Finding("core PMU", "info", ", ".join(pmus.core()) or "none: no hardware event can be counted"),
-        Finding("perf_event_paranoid", "info", f"{level}: {means.get(level, closed)}"),
-        Finding("descriptors", "info", f"{soft} (up to {hard}); events x threads are needed"),
-    ]
-    if pmus.core() and watchdog not in (None, "0"):
-        text = "on, which takes one counter; sudo sysctl kernel.nmi_watchdog=0 gives it back"
-        findings.append(Finding("NMI watchdog", "info", text))
-    return findings
+    few = hard != resource.RLIM_INFINITY and hard < 4096
+    yield Finding(
+        "descriptors",
+        "info",
+        f"{_limit(soft)}, raised up to {_limit(hard)} on demand; events x threads are needed",
+        "ulimit -Hn 65536, as root or in /etc/security/limits.conf" if few else "",
+    )
 
 
-def _checked(name: str, outcome: tuple[float | None, str]) -> Finding:
-    ratio, text = outcome
-    if ratio is None:
+def _limit(number: int) -> str:
+    return "unlimited" if number == resource.RLIM_INFINITY else f"{number:,}"
+
+
+def _event(name: str) -> Finding:
+    opens, text = listing.state(name)
+    if not opens:
         return Finding(name, "refused", text)
-    tolerance = trust.TOLERANCE if name == "LLC-misses" else _TOLERANCE
-    return Finding(name, "ok" if abs(ratio - 1) <= tolerance else "off", text)
-
-
-def _verdict_of(llc: trust.Trust) -> tuple[float | None, str]:
-    # A walk of known hits that counted as misses makes a right ratio wrong.
-    return (llc.ratio if llc.trusted or llc.ratio is None else float("inf")), llc.reason
-
-
-def _instructions() -> tuple[float | None, str]:
-    name = "instructions:u"
+    check = _checks.CHECKS.get(name)
+    if check is None:
+        return Finding(name, "unchecked", text)
     try:
-        with Counters(name, scope="thread") as counters:
-            value = counters.call(known_work.instructions_address(), _LOOPS)[name]
+        return _judged(name, check(name))
     except PerfCountersError as error:
-        return None, str(error)
-    return _compared(value.value, 2 * _LOOPS, value.reason, "instructions of a loop")
+        return Finding(name, "refused", str(error))
 
 
-def _page_faults() -> tuple[float | None, str]:
-    with Counters("page-faults", scope="thread") as counters:
-        known_work.page_faults(_PAGES)
-    count = counters.reading["page-faults"]
-    return _compared(count.value, _PAGES, count.reason, "touches of fresh pages")
+def _breakpoints() -> Finding:
+    name = "mem:ADDRESS/8:w"
+    try:
+        return _judged(name, _checks.breakpoints())
+    except PerfCountersError as error:
+        return Finding(name, "refused", str(error).replace("\n", " "))
 
 
-def _task_clock() -> tuple[float | None, str]:
-    with Counters("task-clock", scope="thread") as counters:
-        start = now = time.thread_time_ns()
-        while now - start < _BUSY_SECONDS * 1e9:
-            now = time.thread_time_ns()
-    count = counters.reading["task-clock"]
-    return _compared(count.value, now - start, count.reason, "ns of a busy loop by the thread's clock")
-
-
-def _compared(value: int | None, known: int, reason: str | None, what: str) -> tuple[float | None, str]:
-    if value is None:
-        return None, str(reason)
-    return value / known, f"counted {value:,} for {known:,} {what}: off by {value / known - 1:+.2%}"
+def _judged(name: str, outcome: _checks.Outcome) -> Finding:
+    if outcome.right is None:
+        return Finding(name, "refused", outcome.text)
+    return Finding(name, "ok" if outcome.right else "off", outcome.text)

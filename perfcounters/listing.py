@@ -11,6 +11,7 @@ from perfcounters.errors import PerfCountersError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +32,24 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _rows() -> list[tuple[str, str]]:
-    rows = [(name, state(name)[1]) for name in events.known_names()]
+    states = ((name, *state(name)) for name in events.known_names())
+    rows = [(name, _short(text, opens=opens)) for name, opens, text in states]
     for pmu in pmus.listed():
         where = ", counts whole CPUs" if pmus.cpus(pmu) else ""
         rows += [(f"{pmu}/{event}/", f"listed by the kernel{where}") for event in pmus.events(pmu)]
     return rows
+
+
+def _short(text: str, *, opens: bool) -> str:
+    return text if opens else f"not here: {text.split('. ', maxsplit=1)[0]}"
+
+
+def by_reason(reasons: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Put names with the same reason together, between commas."""
+    together: dict[str, list[str]] = {}
+    for name, why in reasons.items():
+        together.setdefault(why, []).append(name)
+    return [(", ".join(names), why) for why, names in together.items()]
 
 
 def state(name: str) -> tuple[bool, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
-from perfcounters import _attach, events
+from perfcounters import _attach, events, listing
 from perfcounters._session import Session, Snapshot
 from perfcounters.errors import PerfCountersError
 
@@ -165,16 +165,8 @@ def table(argv: Sequence[str], runs: Sequence[Run], refused: dict[str, str]) -> 
             lines.append(f"{mean(ratios):>20.3f}  {name}{_spread(ratios)}")
     seconds = [each.seconds for each in runs]
     lines += ["", f"{mean(seconds):>20.6f}  seconds elapsed{_spread(seconds)}", ""]
-    lines += [f"{'not counted':>20}  {name}: {why}" for name, why in _grouped(refused)]
+    lines += [f"{'not counted':>20}  {name}: {why}" for name, why in listing.by_reason(refused)]
     return "\n".join(lines) + "\n"
-
-
-def _grouped(refused: dict[str, str]) -> list[tuple[str, str]]:
-    """Put events that were refused for the same reason on one line."""
-    by_reason: dict[str, list[str]] = {}
-    for name, why in refused.items():
-        by_reason.setdefault(why, []).append(name)
-    return [(", ".join(names), why) for why, names in by_reason.items()]
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -32,13 +32,20 @@ class Trust:
     ratio: float | None
 
 
-def llc(event: str = "LLC-misses") -> Trust:
-    """
-    Check hardware LLC misses (or references) against a walk of known misses and one of known hits.
+def llc() -> Trust:
+    """Check hardware LLC misses, as `walk` does."""
+    return walk("LLC-misses")
 
-    The lines of the first are flushed from the caches before, so that each must come from memory
-    once; the second repeats a few lines that the L1d holds. The count must be right within 20%. What is
-    found is kept: from then on `Count.validated` says it, in other processes on this machine too.
+
+def walk(event: str) -> Trust:
+    """
+    Check an event that a load counts which no cache can answer, and none that the L1d answers.
+
+    That is so of misses of every level of cache, and of references to the last. The event is counted in a
+    walk of known misses and one of known hits: the lines of the first are flushed from the caches before,
+    so that each must come from memory once; the second repeats a few lines that the L1d holds. The count
+    must be right within 20%. What is found of an LLC event is kept: `Count.validated` says it from then
+    on, in other processes too.
     """
     miss, hit = Walk(_LINES), Walk(_LINES_IN_L1)
     if not miss.flush():
@@ -67,20 +74,22 @@ def llc(event: str = "LLC-misses") -> Trust:
     if len(counted) < _WALKS or len(stray) < _WALKS:
         why = next(count.reason for count in (*misses, *hits) if count.value is None)
         return Trust(trusted=False, reason=_sentence(f"{event} was not counted: {why}"), ratio=None)
-    judged = judge(median(counted) / _LINES, median(stray) / _LINES, misses[0].encoding)
-    _validation.record(misses[0].encoding, right=judged.trusted)
+    judged = judge(median(counted) / _LINES, median(stray) / _LINES, misses[0].encoding, event)
+    if event in _validation.CHECKED:
+        _validation.record(misses[0].encoding, right=judged.trusted)
     return judged
 
 
-def judge(ratio: float, stray: float, encoding: str) -> Trust:
+def judge(ratio: float, stray: float, encoding: str, event: str = "LLC-misses") -> Trust:
     """
-    Judge LLC misses by what a walk of known misses and one of known hits counted.
+    Judge an event by what a walk of known misses and one of known hits counted.
 
     Args:
         ratio: Misses counted for each known miss.
         stray: Misses counted for each known hit.
     """
-    what = f"{encoding} counted {ratio:.2f} for each known LLC miss and {stray:.2f} for each known hit"
+    known = "LLC miss" if event == "LLC-misses" else f"one of {event}"
+    what = f"{encoding} counted {ratio:.2f} for each known {known} and {stray:.2f} for each known hit"
     if abs(ratio - 1) <= TOLERANCE and stray <= TOLERANCE:
         return Trust(trusted=True, reason=f"{what}.", ratio=ratio)
     return Trust(

@@ -108,6 +108,12 @@ class FakeKernel:
                     words += [len(members), enabled, running, *itertools.chain(*reversed(pairs))]
                 return 0
 
+            def read_around(self, function, argument):
+                before, after = [], []
+                self.read_into(self.target, before)
+                self.read_into(self.target, after)
+                return before, after
+
             def words(self, buffer):
                 return buffer
 
