@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,19 @@ COMMANDS = {
     "llc": "latency, FLOPs and LLC misses of design patterns over depth",
     "compare": "what got faster or slower from one file of records to another",
     "export": "records as a suite of pyperf or as CSV",
+    "correlate": "how FLOPs, LLC misses, instructions and latency go together",
+    "claims": "the paper's findings, checked on this machine's records",
 }
 # Modules of commands whose own name is that of what they call.
-_MODULES = {"compare": "compare_command", "export": "export_command"}
+_MODULES = {
+    "compare": "compare_command",
+    "export": "export_command",
+    "correlate": "correlate_command",
+    "claims": "claims_command",
+}
+
+PIPE_CLOSED = 141
+"""The status that a shell gives a program ended by SIGPIPE."""
 
 _PROG = "formfn-profile"
 
@@ -25,7 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0] in COMMANDS:
         command = importlib.import_module(f"formfn_profile.{_MODULES.get(words[0], words[0])}")
-        status: int = command.main(words[1:], prog=f"{_PROG} {words[0]}")
+        try:
+            status: int = command.main(words[1:], prog=f"{_PROG} {words[0]}")
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever read our output has seen enough of it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return PIPE_CLOSED
         return status
     if words and words[0] not in ("-h", "--help"):
         print(f"{_PROG}: there is no command {words[0]!r}; there is: {', '.join(COMMANDS)}", file=sys.stderr)

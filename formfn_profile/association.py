@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-RESAMPLES = 2000
+RESAMPLES = 1000
 VIF_LIMIT = 10.0
 SMALLEST = 3
 """Points below which no coefficient is given: two points always lie on a line."""

@@ -33,6 +33,9 @@ PAIRS = (
     ("LLC misses", "FLOPs"),
 )
 
+FEWEST = 5
+"""Points below which no coefficient is given."""
+
 TRIVIAL = "trivial: over depth all of them grow in proportion to the number of blocks"
 
 
@@ -177,9 +180,15 @@ def _columns(used: Sequence[Observation]) -> dict[str, NDArray[np.float64]]:
     return {
         "latency": _column([found.value if found else None for found in latencies]),
         "FLOPs": _column([each.point.flops for each in used]),
-        "LLC misses": _column([found.misses if found else None for found in caches]),
+        "LLC misses": _column([_misses(each) for each in used]),
         "instructions": _column([found.instructions if found else None for found in caches]),
     }
+
+
+def _misses(one: Observation) -> float | None:
+    """What misses a network has that fits in the LLC is chance, and correlates with nothing."""
+    found = one.own_cache()
+    return None if found is None or found.fits else found.misses
 
 
 def _left_out(group: Sequence[Observation]) -> tuple[str, ...]:
@@ -192,8 +201,10 @@ def _left_out(group: Sequence[Observation]) -> tuple[str, ...]:
         elif each.like_counted is None:
             ran = ", ".join(sorted({str(record.isa) for record in each.timed.values()}))
             why = f"timed with {ran} but counted with {each.counted.isa}: time it again with --isa avx2"
-        elif each.own_cache() is None:
+        elif (own := each.own_cache()) is None:
             why = "misses of another machine's caches only: count with --cache host"
+        elif own.fits:
+            why = "its misses: it fits in the LLC, so they are chance"
         else:
             continue
         reasons[why] = reasons.get(why, 0) + 1
@@ -229,7 +240,7 @@ def _coefficient(
     whole = np.isfinite(np.vstack(arrays)).all(axis=0)
     kept = [array[whole] for array in arrays]
     names = [clusters[i] for i in np.flatnonzero(whole).tolist()]
-    value = statistic(*kept)
+    value = statistic(*kept) if len(names) >= FEWEST else None
     if value is None:
         return Coefficient(None)
     return Coefficient(value, association.clustered_interval(statistic, kept, names))
@@ -239,8 +250,8 @@ def _fit(columns: dict[str, NDArray[np.float64]]) -> tuple[Fit | None, str | Non
     arrays = [columns[name] for name in ("latency", "FLOPs", "LLC misses")]
     whole = np.isfinite(np.vstack(arrays)).all(axis=0)
     kept = [array[whole] for array in arrays]
-    if len(kept[0]) < association.SMALLEST + 1:
-        return None, f"too few points for two coefficients: {len(kept[0])}"
+    if len(kept[0]) < FEWEST:
+        return None, f"too few points with misses: {len(kept[0])}, needed {FEWEST}"
     vif = association.variance_inflation(kept[1], kept[2])
     if vif > VIF_LIMIT:
         return None, (
@@ -271,7 +282,7 @@ def _slopes(sweep: Sweep, members: Sequence[Observation]) -> Slopes:
         batch=point.batch,
         depths=tuple(int(depth) for depth in depths),
         latency_s=a_block([found.value if found else None for found in latencies]),
-        misses=a_block([found.misses if found else None for found in caches]),
+        misses=a_block([_misses(each) for each in members]),
         flops=a_block([each.point.flops for each in members]),
         instructions=a_block([found.instructions if found else None for found in caches]),
         same_isa=same_isa,

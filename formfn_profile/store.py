@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import gzip
 import json
 import os
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from formfn_profile.errors import ResultsError
@@ -123,18 +125,19 @@ class Store:
 def read(path: Path) -> Iterator[Record]:
     """
     Yield the records of a file. An unfinished last line, which a killed writer leaves, is no record and
-    is passed over.
+    is passed over. A file named `.gz` is read as gzip.
 
     Raises:
         ResultsError: The file cannot be read, or a finished line is not a record.
     """
     try:
-        with path.open("rb") as lines:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 if line.endswith(b"\n") and line.strip():
                     yield _record(path, number, line)
-    except OSError as error:
-        raise ResultsError(f"cannot read records from {path}: {os.strerror(error.errno or 0)}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ResultsError(f"cannot read records from {path}: {why}") from None
 
 
 def load(path: Path) -> list[Record]:

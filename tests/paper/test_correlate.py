@@ -152,6 +152,32 @@ def test_zero_misses_have_no_logarithm_and_are_left_out(make):
     assert ns["latency", "LLC misses"] == 23
 
 
+def test_misses_of_what_fits_in_the_llc_are_chance_and_left_out(make):
+    """Under 1% of the lines of its activations (64 bytes each): 100 misses of 20,000 lines."""
+    fill(make)
+    size = {"parameter_bytes": 0, "activation_bytes": 20_000 * 64}
+    for network in COST:
+        point = {"network": network, "width": 32, "flops": flops(network, 32)}
+        make.counted({"host": 100}, **point, **size)
+    (found,) = correlate.correlations(make.made)
+    ns = {(each.x, each.y): each.n for each in found.associations}
+    assert (ns["latency", "FLOPs"], ns["latency", "LLC misses"]) == (24, 18)
+    assert found.left_out == ("its misses: it fits in the LLC, so they are chance (6 points)",)
+
+
+def test_four_points_get_no_coefficient(make):
+    fill(make, widths=(64,))
+    kept = [
+        record
+        for record in make.made
+        if record.network in ("standard", "grouped", "bottleneck", "factorized")
+    ]
+    (found,) = correlate.correlations(kept)
+    assert {each.n for each in found.associations} == {4}
+    assert {each.spearman.value for each in found.associations} == {None}
+    assert found.refused == "too few points with misses: 4, needed 5"
+
+
 def test_families_of_vector_instructions():
     """As the backends write them (formfn_profile.backends.isa.summary, torch_cpu)."""
     assert vector_family("avx2 (12 layers), avx512 (1)") == "avx2"
