@@ -112,7 +112,8 @@ def test_help_loads_no_library(command):
 
 def test_a_closed_pipe_is_no_traceback(records):
     """As in `formfn-profile claims RECORDS | head -1`: the reader goes, the writer ends quietly."""
-    command = f"{sys.executable} -m formfn_profile claims {records} | head -c 1 > /dev/null; echo ${{PIPESTATUS[0]}}"
+    claims = f"{sys.executable} -m formfn_profile claims {records}"
+    command = f"{claims} | head -c 1 > /dev/null; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() in ("0", "141")
     assert done.stderr == ""
