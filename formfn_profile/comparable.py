@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+from collections import Counter
 from typing import TYPE_CHECKING, Any
+
+from formfn_profile.flags import WIDE_INTERVAL, flags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -101,9 +104,9 @@ def notes(sides: Sides, good: Sides) -> tuple[str, ...]:
         bad = [record for record in side if record.status != "ok"]
         if bad:
             found.append(f"{len(bad)} of {len(side)} processes {bad[-1].status} in {name}: {bad[-1].reason}")
-        unsettled = sum(record.settled is False for record in left)
-        if unsettled:
-            found.append(f"{unsettled} of {len(left)} processes not steady when timed in {name}")
+        doubts = Counter(flag.name for record in left for flag in flags(record))
+        del doubts[WIDE_INTERVAL]  # of the calls of a process, which is one number here
+        found += [f"{what}: {n} of {len(left)} processes of {name}" for what, n in doubts.items()]
     for key in dict.fromkeys(key for side in good for record in side for key in record.versions):
         differing = _differ(good, "versions", key)
         if differing:

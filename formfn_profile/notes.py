@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from formfn_profile.flags import flags
 from formfn_profile.results import Record, Row, pair
 from formfn_profile.table import cache_figures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from formfn_profile.flags import Flag
+
 _KERNELS_SHOWN = 4
+_FLAGS_SHOWN = 3
 
 
 def notes(records: Sequence[Record], why: str) -> list[str]:
@@ -111,11 +115,15 @@ def _outputs(rows: Sequence[Row]) -> list[str]:
 
 
 def _doubts(rows: Sequence[Row]) -> list[str]:
-    unsettled = [row.point for row in rows if row.timed and row.timed.settled is False]
+    seen: dict[str, list[tuple[Record, Flag]]] = {}
+    for row in rows:
+        for flag in flags(row.timed) if row.timed else ():
+            seen.setdefault(flag.name, []).append((row.point, flag))
     lines = []
-    if unsettled:
-        points = ", ".join(f"{point.network} depth {point.depth} on {point.backend}" for point in unsettled)
-        lines.append(f"Not steady when timed (warm-up too short): {points}. Raise --warmup-seconds.")
+    for name, each in seen.items():
+        shown = "; ".join(f"{_who(point)}: {flag.text}" for point, flag in each[:_FLAGS_SHOWN])
+        rest = f"; and {len(each) - _FLAGS_SHOWN} more" if len(each) > _FLAGS_SHOWN else ""
+        lines.append(f"Doubtful ({name}): {shown}{rest}. {each[0][1].remedy}.")
     uncounted = sorted({name for row in rows for name in row.point.uncounted})
     if uncounted:
         lines.append(f"Operations whose FLOPs are not counted: {', '.join(uncounted)}.")
@@ -124,11 +132,16 @@ def _doubts(rows: Sequence[Row]) -> list[str]:
 
 def _failures(records: Sequence[Record]) -> list[str]:
     return [
-        f"{record.status.capitalize()}: {record.network} depth {record.depth} on {record.backend}, "
+        f"{record.status.capitalize()}: {_who(record)}, "
         f"{'simulated' if record.launcher == 'llcsim' else 'native'}: {record.reason}"
         for record in records
         if record.status != "ok"
     ]
+
+
+def _who(point: Record) -> str:
+    depth = "" if point.pattern is None else f" depth {point.depth}"
+    return f"{point.network}{depth} on {point.backend}"
 
 
 def _depths(depths: Sequence[int]) -> str:

@@ -23,7 +23,7 @@ LAYERS = (
         "formfn_profile.association",
         "formfn_profile.shift",
     ),
-    ("formfn_profile.results",),
+    ("formfn_profile.results", "formfn_profile.dip", "formfn_profile.flags"),
     (
         "formfn_profile.patterns",
         "formfn_profile.calibration",
@@ -56,6 +56,7 @@ LAYERS = (
 FROM_RECORDS_ONLY = (
     "formfn_profile.table",
     "formfn_profile.notes",
+    "formfn_profile.flags",
     "formfn_profile.compare",
     "formfn_profile.export",
     "formfn_profile.observations",

@@ -53,7 +53,8 @@ def test_a_process_is_one_number_however_many_calls_it_made(sides):
     """The median of each process: 3 calls or 300 with the same median give the same comparison."""
     a, b = sides(PROCESSES, times(1.2))
     more = [type(record)(**vars(record) | {"latency_s": record.latency_s * 100}) for record in a]
-    assert only(more, b) == only(a, b)
+    assert only(more, b).interval == only(a, b).interval
+    assert only(more, b).processes == (7, 7)
 
 
 def test_of_two_measurements_by_one_process_the_later_counts(make, sides):
@@ -127,6 +128,12 @@ def test_versions_and_lost_processes_are_noted(make, sides):
         "1 of 8 processes failed in B: out of memory",
         "torch: 2.13.0 in A, 2.14.0 in B",
     )
+
+
+def test_doubtful_processes_are_noted(sides):
+    a, b = sides(PROCESSES, PROCESSES)
+    doubtful = [type(record)(**vars(record) | {"settled": False}) for record in b[:3]]
+    assert only(a, [*doubtful, *b[3:]]).notes == ("not steady: 3 of 7 processes of B",)
 
 
 def test_a_network_that_is_no_pattern(sides):
