@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from perfcounters import _attach
 from perfcounters._passes import in_order, one_pass, refuse_turns, turns
 from perfcounters._session import Scope, Session, Snapshot
-from perfcounters.errors import CounterStateError
+from perfcounters.errors import CounterError, CounterStateError
 from perfcounters.events import resolve
 from perfcounters.reading import Reading
 
@@ -60,6 +60,7 @@ class Counters:
         self.scope: Scope = scope
         self.multiplex: Multiplex = multiplex
         self._session: Session | None = None
+        self._arranged: tuple[tuple[_attach.Prepared, ...], ...] | None = None  # what was found out at first
         self._opened_by_with = False
         self._entered: list[Any] = []  # first reads of withs that have not ended, but for:
         self._next: Any = None  # the first read of a with that is alone
@@ -84,11 +85,24 @@ class Counters:
             AttachError: The process's threads change too fast.
         """
         if self._session is None:
+            try:
+                self._session = self._opened()
+            except CounterError:
+                if self._arranged is None:
+                    raise
+                self._arranged = None  # what this process may do has changed since then
+                self._session = self._opened()
+        return self
+
+    def _opened(self) -> Session:
+        groups = self._arranged
+        if groups is None:
             groups = self._groups()
             if self.multiplex != "scale":
                 refuse_turns(groups)
-            self._session = Session(groups, self.scope, scale=self.multiplex == "scale")
-        return self
+        session = Session(groups, self.scope, scale=self.multiplex == "scale")
+        self._arranged = groups
+        return session
 
     def _groups(self) -> tuple[tuple[_attach.Prepared, ...], ...]:
         prepared = [_attach.prepare(resolve(event), self.scope) for event in self.events]

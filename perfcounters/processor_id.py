@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from perfcounters import _kernel
 
 _ARM = "ARM"
+_REAL_ROOT = Path("/")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,16 @@ class ProcessorId:
 
 def identify() -> ProcessorId:
     """Identify this machine's (first) processor."""
+    return _of_this_machine() if _kernel.SYSTEM_ROOT == _REAL_ROOT else _read()
+
+
+@cache
+def _of_this_machine() -> ProcessorId:
+    """Read once: with many CPUs that takes milliseconds."""
+    return _read()
+
+
+def _read() -> ProcessorId:
     fields: dict[str, str] = {}
     for line in (_kernel.text("/proc/cpuinfo") or "").splitlines():
         key, _, value = line.partition(":")

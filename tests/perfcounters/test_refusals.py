@@ -103,6 +103,25 @@ def test_where_the_kernel_may_not_be_counted_user_space_is(kernel, skylake):
     assert counters.reading["instructions"].exclusions == ("kernel",)
 
 
+def test_counters_opened_again_find_out_again_what_they_may_count(kernel, skylake):
+    """Opened with the kernel's part; then the level rises: opened again without it."""
+    counters = Counters("instructions", scope="thread")
+    with counters:
+        pass
+    assert counters.reading["instructions"].exclusions == ()
+    before = len(kernel.opened)
+    with counters:
+        pass
+    assert len(kernel.opened) == before + 1  # nothing to find out
+    kernel.refuse = lambda encoding, flags, group_fd: 0 if flags & _kernel.EXCLUDE_KERNEL else errno.EACCES
+    with counters:
+        pass
+    assert counters.reading["instructions"].exclusions == ("kernel",)
+    kernel.fails(errno.EACCES)
+    with pytest.raises(errors.CounterPermissionError):
+        counters.open()
+
+
 def test_what_happens_in_the_kernel_is_never_0_for_want_of_permission(kernel, machine):
     """context-switches without the kernel would always be 0 (perf_event_open(2)): refused."""
     kernel.refuse = lambda encoding, flags, group_fd: 0 if flags & _kernel.EXCLUDE_KERNEL else errno.EACCES
