@@ -70,6 +70,10 @@ class BackendError(FormfnError):
     """A backend refuses or could not do what was asked."""
 
 
+class UnavailableError(BackendError):
+    """A backend runs no such model, or this machine has no such device: such a point is skipped."""
+
+
 class MeasurementError(FormfnError):
     """A measurement cannot be made as asked."""
 

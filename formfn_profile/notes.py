@@ -65,23 +65,23 @@ def _describe(cache: Mapping[str, object]) -> str:
 
 
 def _fits(rows: Sequence[Row]) -> list[str]:
-    fitting: dict[tuple[str, str, str], list[int]] = {}
+    fitting: dict[tuple[str, str], list[Record]] = {}
     for row in rows:
         for figures in cache_figures(row.counted) if row.counted else ():
             if figures.fits:
-                key = (figures.cache or "this machine's", row.point.network, row.point.backend)
-                fitting.setdefault(key, []).append(row.point.depth)
+                key = (figures.cache or "this machine's", row.point.backend)
+                fitting.setdefault(key, []).append(row.point)
     return [
-        f"Fits in the LLC ({cache}): {network} on {backend} at depth {_depths(depths)}"
+        f"Fits in the LLC ({cache}): on {backend}, {_titles(points)}"
         " (misses below 1% of the lines of its parameters and activations)"
-        for (cache, network, backend), depths in fitting.items()
+        for (cache, backend), points in fitting.items()
     ]
 
 
 def _ran(rows: Sequence[Row]) -> list[str]:
-    """Say what each backend ran with; the deepest network stands for the others, with the same kernels."""
+    """Say what each backend ran with; the largest network stands for the others, with the same kernels."""
     shown: dict[str, str] = {}
-    for row in sorted(rows, key=lambda row: row.point.depth):
+    for row in sorted(rows, key=lambda row: row.point.flops or 0):
         if row.timed is not None and row.timed is row.counted:
             runs = {"timed and counted": row.timed}
         else:
@@ -89,7 +89,7 @@ def _ran(rows: Sequence[Row]) -> list[str]:
         for what, record in runs.items():
             cap = f", capped to {record.isa_cap}" if record.isa_cap not in (None, "native") else ""
             head = f"{record.backend}, {what}: {record.precision}, ISA {record.isa or 'not known'}{cap}"
-            shown[head] = f"{head}; kernels of {record.network} at depth {record.depth}: {_kernels(record)}"
+            shown[head] = f"{head}; kernels of {record.title}: {_kernels(record)}"
     return list(shown.values())
 
 
@@ -121,7 +121,9 @@ def _doubts(rows: Sequence[Row]) -> list[str]:
             seen.setdefault(flag.name, []).append((row.point, flag))
     lines = []
     for name, each in seen.items():
-        shown = "; ".join(f"{_who(point)}: {flag.text}" for point, flag in each[:_FLAGS_SHOWN])
+        shown = "; ".join(
+            f"{point.title} on {point.backend}: {flag.text}" for point, flag in each[:_FLAGS_SHOWN]
+        )
         rest = f"; and {len(each) - _FLAGS_SHOWN} more" if len(each) > _FLAGS_SHOWN else ""
         lines.append(f"Doubtful ({name}): {shown}{rest}. {each[0][1].remedy}.")
     uncounted = sorted({name for row in rows for name in row.point.uncounted})
@@ -132,17 +134,19 @@ def _doubts(rows: Sequence[Row]) -> list[str]:
 
 def _failures(records: Sequence[Record]) -> list[str]:
     return [
-        f"{record.status.capitalize()}: {_who(record)}, "
+        f"{record.status.capitalize()}: {record.title} on {record.backend}, "
         f"{'simulated' if record.launcher == 'llcsim' else 'native'}: {record.reason}"
         for record in records
         if record.status != "ok"
     ]
 
 
-def _who(point: Record) -> str:
-    depth = "" if point.pattern is None else f" depth {point.depth}"
-    return f"{point.network}{depth} on {point.backend}"
-
-
-def _depths(depths: Sequence[int]) -> str:
-    return ", ".join(str(depth) for depth in sorted(set(depths)))
+def _titles(points: Sequence[Record]) -> str:
+    """The depths of a pattern together, after its name."""
+    depths: dict[str, list[int]] = {}
+    for point in points:
+        depths.setdefault(point.network, []).extend([] if point.depth is None else [point.depth])
+    return "; ".join(
+        f"{network} depth {', '.join(map(str, sorted(set(each))))}" if each else network
+        for network, each in depths.items()
+    )

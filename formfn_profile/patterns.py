@@ -253,6 +253,15 @@ class PatternSpec:
                 f" multiple of {divisor}. Nearest: {nearest}"
             )
 
+    @property
+    def network(self) -> str:
+        """What records call it."""
+        return self.pattern
+
+    def __str__(self) -> str:
+        """Name it as progress and messages do."""
+        return f"{self.pattern} depth {self.depth}"
+
 
 def macs(spec: PatternSpec) -> int:
     """Return the multiply-adds of one call over the whole batch, in closed form: stem, blocks and head."""

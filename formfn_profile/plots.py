@@ -110,7 +110,7 @@ def _series(rows: Sequence[Row]) -> dict[str, list[Row]]:
     series: dict[str, list[Row]] = {}
     for row in rows:
         series.setdefault(row.point.backend, []).append(row)
-    return {backend: sorted(each, key=lambda row: row.point.depth) for backend, each in series.items()}
+    return {backend: sorted(each, key=_depth) for backend, each in series.items()}
 
 
 def _misses(row: Row, cache: str | None) -> float | None:
@@ -131,7 +131,7 @@ def _style(backend: str) -> dict[str, Any]:
 def _panel(axes: Axes, twin: Axes, rows: Sequence[Row], cache: str | None) -> None:
     for backend, each in _series(rows).items():
         style = _style(backend)
-        timed = [(row.point.depth, summarize(row.timed.latency_s)) for row in each if row.timed]
+        timed = [(_depth(row), summarize(row.timed.latency_s)) for row in each if row.timed]
         points = [(depth, summary) for depth, summary in timed if summary]
         axes.plot([d for d, _ in points], [s.median * 1e3 for _, s in points], **style)
         spans = [(d, s.interval) for d, s in points if s.interval]
@@ -143,13 +143,13 @@ def _panel(axes: Axes, twin: Axes, rows: Sequence[Row], cache: str | None) -> No
             linewidth=4,
             alpha=0.35,
         )
-        counted = [(row.point.depth, misses) for row in each if (misses := _misses(row, cache))]
+        counted = [(_depth(row), misses) for row in each if (misses := _misses(row, cache))]
         hollow = style | {"markerfacecolor": "white", "linestyle": (0, (4, 2))}
         twin.plot([d for d, _ in counted], [m for _, m in counted], **hollow)
     for each_axes in (axes, twin):
         each_axes.set_xscale("log")
         each_axes.set_yscale("log")
-    depths = sorted({row.point.depth for row in rows})
+    depths = sorted({_depth(row) for row in rows})
     axes.set_xticks(depths, [str(depth) for depth in depths])
     axes.set_xticks([], minor=True)
     if len(depths) > 1:
@@ -206,7 +206,7 @@ def _below(axes: Axes, twin: Axes, rows: Sequence[Row], cache: str | None) -> No
     del axes
     floor = twin.get_ylim()[0]
     for place, (backend, each) in enumerate(_series(rows).items()):
-        zeros = [row.point.depth for row in each if _misses(row, cache) == 0]
+        zeros = [_depth(row) for row in each if _misses(row, cache) == 0]
         if not zeros:
             continue
         twin.plot(
@@ -275,3 +275,8 @@ def _geometry(cache: Any) -> str:
     middle = f", L2 {level('l2')}/{cache['l2_ways']}" if cache.get("l2_bytes") else ""
     first = f"{cache['name']}: L1d {level('l1d')}/{cache['l1d_ways']}"
     return f"{first}{middle}, LLC {level('llc')}/{cache['llc_ways']}"
+
+
+def _depth(row: Row) -> int:
+    """A pattern's number of blocks; other networks are not drawn against it."""
+    return row.point.depth or 0

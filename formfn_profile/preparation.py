@@ -7,31 +7,37 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from formfn_profile import backends, patterns
+from formfn_profile import backends, models, patterns
+from formfn_profile.backends.inputs import one_array
+from formfn_profile.errors import FormfnError, NetworkError, UnavailableError
+from formfn_profile.models import Built, ModelSpec
+from formfn_profile.patterns import PatternSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import torch
-
     from formfn_profile.flops import FlopCount
-    from formfn_profile.patterns import PatternSpec
 
 REFERENCE = "torch eager, in the process that prepared the network"
 
 
+Spec: TypeAlias = PatternSpec | ModelSpec
+
+
 @dataclass(frozen=True)
 class Network:
-    """A network that was built: what its work is, and its output for the example input."""
+    """
+    A network that was built, what its work is, and its output for its inputs; these two are None for a
+    file that PyTorch cannot read.
+    """
 
-    model: torch.nn.Module
-    x: torch.Tensor
-    work: FlopCount
-    reference: np.ndarray
+    built: Built
+    work: FlopCount | None
+    reference: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Prepared:
     A network ready for one backend's workers, or the `reason` why it is not.
 
     `path` is what the backend's `load` takes; `seconds` is what preparing took for this backend
-    (conversion, not building).
+    (conversion, not building). `unavailable` says that this backend runs no such model.
     """
 
     path: Path | None = None
@@ -48,6 +54,7 @@ class Prepared:
     reference: np.ndarray | None = None
     seconds: float | None = None
     reason: str | None = None
+    unavailable: bool = False
 
 
 class Preparer:
@@ -58,10 +65,10 @@ class Preparer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._done: dict[tuple[PatternSpec, str], Prepared] = {}
-        self._last: tuple[PatternSpec, Network] | None = None
+        self._done: dict[tuple[Spec, str], Prepared] = {}
+        self._last: tuple[Spec, Network] | None = None
 
-    def prepare(self, spec: PatternSpec, backend: str) -> Prepared:
+    def prepare(self, spec: Spec, backend: str) -> Prepared:
         """
         Return the network of `spec` for `backend`. Whatever fails is a reason, not an exception: other
         points go on.
@@ -70,38 +77,51 @@ class Preparer:
         if key not in self._done:
             try:
                 self._done[key] = self._prepare(spec, backend)
+            except UnavailableError as error:
+                self._done[key] = Prepared(reason=str(error), unavailable=True)
+            except FormfnError as error:
+                self._done[key] = Prepared(reason=str(error))
             except Exception as error:  # noqa: BLE001 - a converter may raise anything; it costs this point alone
                 self._done[key] = Prepared(
                     reason=f"{backend} could not take the network: {type(error).__name__}: {error}"
                 )
         return self._done[key]
 
-    def _prepare(self, spec: PatternSpec, backend: str) -> Prepared:
+    def _prepare(self, spec: Spec, backend: str) -> Prepared:
         network = self._network(spec)
         folder = self.folder / f"{len(self._done)}-{backend}"
         folder.mkdir()
         started = time.perf_counter()
-        path = backends.get(backend).prepare(network.model, network.x, folder)
+        path = backends.get(backend).prepare(network.built.model, network.built.inputs, folder)
         return Prepared(path, network.work, network.reference, time.perf_counter() - started)
 
-    def _network(self, spec: PatternSpec) -> Network:
+    def _network(self, spec: Spec) -> Network:
         if self._last is None or self._last[0] != spec:
             self._last = None  # two networks need not be in memory at once
             self._last = spec, build(spec)
         return self._last[1]
 
 
-def build(spec: PatternSpec) -> Network:
+def build(spec: Spec) -> Network:
     """Build the network of `spec`, count its work, and run it once for the reference output."""
     import torch
+    from torch.utils import _pytree
 
     from formfn_profile import flops
 
-    model = patterns.build(spec)
-    x = patterns.example_input(spec)
+    if isinstance(spec, PatternSpec):
+        built = Built(patterns.build(spec), (patterns.example_input(spec),))
+    else:
+        built = models.build(spec)
+    module = built.module
+    if module is None:
+        return Network(built, None, None)
     with torch.inference_mode():
-        reference = model(x).numpy()
-    return Network(model, x, flops.count(model, x), reference)
+        leaves = _pytree.tree_leaves(module(*built.inputs))
+    outputs = [leaf.float().numpy() for leaf in leaves if isinstance(leaf, torch.Tensor)]
+    if not outputs:
+        raise NetworkError(f"{spec} returns no tensor")
+    return Network(built, flops.count(module, *built.inputs), one_array(outputs))
 
 
 def relative_error(output: np.ndarray, reference: np.ndarray) -> float:

@@ -19,11 +19,30 @@ from typing import Any, Literal
 
 from formfn_profile.errors import ResultsError
 
-SCHEMA = 1
+SCHEMA = 2
 LINE_BYTES = 64
 
 Status = Literal["ok", "failed", "skipped"]
 PointKey = tuple[object, ...]
+
+KEY = (
+    "network",
+    "depth",
+    "width",
+    "resolution",
+    "batch",
+    "expansion",
+    "seed",
+    "inputs",
+    "digest",
+    "backend",
+    "precision",
+    "threads",
+)
+"""What makes two records measurements of the same point."""
+
+MACHINE = ("cpu", "caches", "cpus", "affinity", "memory_bytes", "torch", "openvino", "formfn_profile")
+"""What makes two records measurements on the same machine with the same software."""
 
 _PREFIXED = ("machine", "versions", "conditions")
 
@@ -62,8 +81,11 @@ class Record:
     """
     One point measured by one worker.
 
-    `launcher` is "native" (latency; hardware counts) or "llcsim" (simulated counts; no latency, since
-    time means nothing there). `macs` are multiply-accumulations and `flops` are 2 x `macs`, both of one
+    `network` is a pattern, which `depth`, `width`, `resolution` and `expansion` determine, or any other
+    model; `inputs` then are its input tensors ("1x3x224x224:f32"), and `digest` the SHA-256 of its file.
+    `process` numbers the fresh processes that repeat the same point. `launcher` is "native" (latency;
+    hardware counts) or "llcsim" (simulated counts; no latency, since time means nothing there).
+    `macs` are multiply-accumulations and `flops` are 2 x `macs`, both of one
     call over the whole batch. `isa` is the instruction set that the kernels in `kernels` (name ->
     number of layers) ran with, `isa_cap` what the launcher held it to. `output_error` is max|a - b| /
     max|b| against `output_reference`. Keys of a newer schema than this one are kept in `extra`.
@@ -76,12 +98,16 @@ class Record:
     time: str
     launcher: Literal["native", "llcsim"]
 
+    process: int = 0
+
     network: str
     pattern: str | None
-    depth: int
-    width: int
-    resolution: int
-    batch: int
+    depth: int | None = None
+    width: int | None = None
+    resolution: int | None = None
+    batch: int = 1
+    inputs: tuple[str, ...] = ()
+    digest: str | None = None
     expansion: int | None = None
     seed: int = 0
     backend: str
@@ -103,10 +129,12 @@ class Record:
 
     prepare_s: float | None = None
     load_s: float | None = None
+    compile_s: float | None = None
     first_s: float | None = None
     warmup_s: tuple[float, ...] = ()
     settled: bool | None = None
     latency_s: tuple[float, ...] = ()
+    end_to_end_s: tuple[float, ...] = ()
 
     counts: tuple[Count, ...] = ()
     caches: tuple[Mapping[str, Any], ...] = ()
@@ -125,18 +153,22 @@ class Record:
         What makes two records measurements of the same point: everything asked for but the launcher and
         its ISA cap.
         """
-        return (
-            self.network,
-            self.depth,
-            self.width,
-            self.resolution,
-            self.batch,
-            self.expansion,
-            self.seed,
-            self.backend,
-            self.precision,
-            self.threads,
-        )
+        return tuple(getattr(self, name) for name in KEY)
+
+    @property
+    def identity(self) -> PointKey:
+        """
+        What a study has done when it holds this record: the point, how it was measured, the process, the
+        machine and its software.
+        """
+        caches = tuple(tuple(cache.items()) for cache in self.caches)
+        machine = tuple(self.machine.get(name) for name in MACHINE)
+        return (*self.key, self.launcher, self.isa_cap, self.process, caches, machine)
+
+    @property
+    def title(self) -> str:
+        """What it measured, in a few words: "dwbottleneck depth 10", "resnet18"."""
+        return self.network if self.depth is None else f"{self.network} depth {self.depth}"
 
     @property
     def footprint_lines(self) -> float | None:

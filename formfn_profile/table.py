@@ -21,7 +21,7 @@ _GROUPS = (
     ("LLC, a call", ("cache", "misses", "references", "missed", "MPKI")),
     ("bytes a FLOP", ("from", "to memory")),
 )
-_LEFT = ("backend", "cache")
+_LEFT = ("network", "backend", "cache")
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,14 @@ def speed_up(row: Row, rows: Iterable[Row]) -> float | None:
 
 
 def render(records: Sequence[Record]) -> str:
-    """Return the table, one part a pattern: a row for each depth and backend, a line for each cache."""
-    rows = pair(records)
-    networks = dict.fromkeys(row.point.network for row in rows)
-    return "\n\n".join(_part(name, [row for row in rows if row.point.network == name]) for name in networks)
+    """
+    Return the table: one part for what differs in depth alone, and one for the networks that have none; a
+    row for each network and backend, a line for each cache.
+    """
+    parts: dict[str, list[Row]] = {}
+    for row in pair(records):
+        parts.setdefault(_title(row.point), []).append(row)
+    return "\n\n".join(_part(title, rows) for title, rows in parts.items())
 
 
 def quantity(value: float | None) -> str:
@@ -128,16 +132,21 @@ def _figures(record: Record, cache: str | None) -> CacheFigures:
     )
 
 
-def _part(name: str, rows: Sequence[Row]) -> str:
-    point = rows[0].point
-    title = (
-        f"{name}, width {point.width}, {point.resolution}x{point.resolution}, batch {point.batch}, "
-        f"{point.precision}, {point.threads} thread{'s' if point.threads > 1 else ''}"
-    )
+def _title(point: Record) -> str:
+    threads = f"{point.threads} thread{'s' if point.threads > 1 else ''}"
+    ran = f"batch {point.batch}, {point.precision}, {threads}"
+    if point.depth is None:
+        return f"networks, {ran}"
+    expansion = f", expansion {point.expansion}" if point.expansion else ""
+    size = f"width {point.width}{expansion}, {point.resolution}x{point.resolution}"
+    return f"{point.network}, {size}, {ran}"
+
+
+def _part(title: str, rows: Sequence[Row]) -> str:
     lines: list[list[str]] = []
     for row in rows:
         lines += _lines(row, speed_up(row, rows))
-    return "\n".join([title, *_layout(lines)])
+    return "\n".join([title, *_layout(lines, "network" if rows[0].point.depth is None else "depth")])
 
 
 def _lines(row: Row, gain: float | None) -> list[list[str]]:
@@ -146,7 +155,7 @@ def _lines(row: Row, gain: float | None) -> list[list[str]]:
     interval = latency.interval if latency else None
     instructions = row.counted.count("instructions") if row.counted else None
     first = [
-        str(point.depth),
+        point.network if point.depth is None else str(point.depth),
         point.backend,
         MISSING if point.flops is None else _digits(point.flops / 1e9),
         _digits(latency.median * 1e3) if latency else MISSING,
@@ -173,8 +182,8 @@ def _cache_cells(figures: CacheFigures) -> list[str]:
     ]
 
 
-def _layout(lines: Sequence[Sequence[str]]) -> list[str]:
-    names = [name for _, group in _GROUPS for name in group]
+def _layout(lines: Sequence[Sequence[str]], first: str) -> list[str]:
+    names = [first if name == "depth" else name for _, group in _GROUPS for name in group]
     widths = [max(len(cell) for cell in column) for column in zip(names, *lines, strict=True)]
 
     def line(cells: Sequence[str]) -> str:

@@ -18,29 +18,38 @@ from formfn_profile.backends.torch_onednn import TorchOneDnn
 from formfn_profile.errors import UnknownBackendError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
     import torch
 
+    from formfn_profile.backends.inputs import Model
+
 __all__ = ["BACKENDS", "Backend", "Session", "get", "isa_environment"]
 
 
 class Session(Protocol):
-    """A network loaded in a worker, its input bound."""
+    """A network loaded in a worker, its inputs bound."""
 
     def infer(self) -> None:
-        """Infer once on the bound input, and do nothing else: this is what is timed and counted."""
+        """Infer once on the bound inputs, and do nothing else: this is what is timed and counted."""
 
     def output(self) -> np.ndarray:
-        """Return a copy of the last inference's output, float32."""
-
-    def set_input(self, x: np.ndarray) -> None:
         """
-        Copy other values into the bound input.
+        Return a copy of the last inference's output, float32; several outputs one after the other, in one
+        dimension.
+        """
+
+    def inputs(self) -> list[np.ndarray]:
+        """Return copies of the bound inputs, as `set_input` takes them."""
+
+    def set_input(self, *arrays: np.ndarray) -> None:
+        """
+        Copy other values into the bound inputs.
 
         Raises:
-            BackendError: The shape or the type is not the input's.
+            BackendError: Their number, a shape or a type is not the inputs'.
         """
 
     def facts(self) -> dict[str, object]:
@@ -50,7 +59,8 @@ class Session(Protocol):
 
         Keys of every backend: device, precision ("f32"), threads, memory_format, isa (families of vector
         instructions, "avx2" or "avx512"; more than one where kernels differ), kernels (name -> number of
-        layers), versions. What could not be read is None.
+        layers), compile_s (seconds in compiling alone; None where nothing is compiled), versions. What
+        could not be read is None.
         """
 
 
@@ -65,20 +75,23 @@ class Backend(Protocol):
     def device(self) -> str:
         """What it runs on: "CPU", "GPU"."""
 
-    def prepare(self, model: torch.nn.Module, x: torch.Tensor, folder: Path) -> Path:
+    def prepare(self, model: Model, inputs: torch.Tensor | Sequence[torch.Tensor], folder: Path) -> Path:
         """
-        Write what a worker needs to run `model` on `x` into `folder`, and return what `load` takes.
+        Write what a worker needs to run `model` on `inputs` into `folder`, and return what `load` takes.
 
         Raises:
+            UnavailableError: This backend runs no such model.
             BackendError: The model cannot be converted.
         """
 
-    def load(self, prepared: Path, *, threads: int) -> Session:
+    def load(self, prepared: Path, *, threads: int, precision: str = "f32") -> Session:
         """
-        Load a prepared network, its input bound, to run on `threads` threads.
+        Load a prepared network, its inputs bound, to run on `threads` threads in `precision`: "f32",
+        "f16", "bf16".
 
         Raises:
-            BackendError: This machine, or this network, cannot be had with this backend.
+            UnavailableError: This machine has no such device.
+            BackendError: This network cannot be had with this backend, or not in this precision.
         """
 
 
@@ -93,7 +106,7 @@ BACKENDS: dict[str, Backend] = {
         OpenVinoGpu("openvino-gpu"),
     )
 }
-"""Every backend by name."""
+"""Every backend by name. One more GPU than the first is named by its number, as "openvino-gpu.1"."""
 
 
 def get(name: str) -> Backend:
@@ -103,6 +116,9 @@ def get(name: str) -> Backend:
     Raises:
         UnknownBackendError: There is none; the message names the nearest.
     """
+    family, _, number = name.partition(".")
+    if family == "openvino-gpu" and number.isdecimal():
+        return OpenVinoGpu(name, f"GPU.{number}")
     if name not in BACKENDS:
         raise UnknownBackendError(name, BACKENDS)
     return BACKENDS[name]

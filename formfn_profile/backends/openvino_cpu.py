@@ -2,53 +2,60 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from formfn_profile.backends.inputs import as_tuple, check, one_array
 from formfn_profile.backends.isa import summary
 from formfn_profile.errors import BackendError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     import numpy as np
     import torch
 
+    from formfn_profile.backends.inputs import Model
+
+_PRECISIONS = ("f32", "f16", "bf16")
 _NO_KERNEL = frozenset({"Const", "Input", "Output", "Reshape", "Result"})
 _LAYOUTS = {"abcd": "NCHW", "acdb": "NHWC", "aBcd16b": "nChw16c", "aBcd8b": "nChw8c", "bfyx": "NCHW"}
 
 
 @dataclass(frozen=True)
 class OpenVinoCpu:
-    """OpenVINO on the CPU: float32, static shapes, one stream."""
+    """OpenVINO on the CPU: static shapes, one stream."""
 
     name: str
     device: str = "CPU"
 
-    def prepare(self, model: torch.nn.Module, x: torch.Tensor, folder: Path) -> Path:
-        """Convert to OpenVINO's IR: float32 weights (no f16 compression), every dimension fixed."""
+    def prepare(self, model: Model, inputs: torch.Tensor | Sequence[torch.Tensor], folder: Path) -> Path:
+        """Convert to OpenVINO's IR: weights as they are (no f16 compression), every dimension fixed."""
         import numpy as np
         import openvino as ov
-        import torch
 
+        tensors = as_tuple(inputs)
         try:
-            with warnings.catch_warnings(), torch.no_grad():
-                warnings.simplefilter("ignore")  # of tracing: the outputs are compared
-                converted = ov.convert_model(model, example_input=x, input=[list(x.shape)])
+            converted = _converted(model, tensors)
+            converted.reshape({i: ov.PartialShape(list(x.shape)) for i, x in enumerate(tensors)})
         except Exception as error:
             raise BackendError(f"OpenVINO could not convert the model: {_cause(error)}") from error
         path = folder / "model.xml"
         ov.save_model(converted, path, compress_to_fp16=False)
-        np.save(_input_path(path), x.numpy())
+        np.savez(_input_path(path), *(x.numpy() for x in tensors))
         return path
 
-    def load(self, prepared: Path, *, threads: int) -> OpenVinoSession:
+    def load(self, prepared: Path, *, threads: int, precision: str = "f32") -> OpenVinoSession:
         """Compile the IR; see `Backend.load`."""
         import numpy as np
         import openvino as ov
 
+        if precision not in _PRECISIONS:
+            raise BackendError(f"OpenVINO has no precision {precision!r}. There is: {', '.join(_PRECISIONS)}")
         core = ov.Core()
         self.check_devices(core)
         model = core.read_model(prepared)
@@ -57,37 +64,43 @@ class OpenVinoCpu:
                 f"{prepared} has dynamic shapes, which run on slower kernels. Convert it with"
                 " `input=[shape]`, or call model.reshape(shape) before saving"
             )
+        properties = {**self.properties(threads), "INFERENCE_PRECISION_HINT": precision}
+        started = time.perf_counter()
         try:
-            compiled = core.compile_model(model, self.device, self.properties(threads))
+            compiled = core.compile_model(model, self.device, properties)
         except RuntimeError as error:
             raise BackendError(f"OpenVINO could not compile for {self.device}: {_cause(error)}") from error
+        compile_s = time.perf_counter() - started
         executed = list(compiled.get_property("EXECUTION_DEVICES"))
         if [each.split(".")[0] for each in executed] != [self.device.split(".")[0]]:
             raise BackendError(
                 f"asked for {self.device}, but OpenVINO compiled for {', '.join(executed)};"
                 " nothing was measured, since it would not be of that device"
             )
-        return OpenVinoSession(compiled, np.load(_input_path(prepared)))
+        with np.load(_input_path(prepared)) as file:
+            arrays = [file[name] for name in file.files]
+        return OpenVinoSession(compiled, arrays, compile_s)
 
     def check_devices(self, core: Any) -> None:
         """Raise BackendError if `core` cannot have this backend's device, with the remedy."""
 
     def properties(self, threads: int) -> dict[str, object]:
         """Return what the model is compiled with."""
-        return {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": threads}
+        return {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": threads}
 
 
 class OpenVinoSession:
     """A compiled model and its one request; input and output stay in the same memory."""
 
-    def __init__(self, compiled: Any, x: np.ndarray) -> None:
+    def __init__(self, compiled: Any, arrays: Sequence[np.ndarray], compile_s: float | None = None) -> None:
         import openvino as ov
 
         self._compiled = compiled
+        self._compile_s = compile_s
         self._request = compiled.create_infer_request()
-        self._input = ov.Tensor(compiled.input().element_type, compiled.input().shape)
-        self._request.set_input_tensor(self._input)
-        self.set_input(x)
+        self._inputs = [ov.Tensor(port.element_type, port.shape) for port in compiled.inputs]
+        self._request.set_input_tensors(self._inputs)
+        self.set_input(*arrays)
 
     def infer(self) -> None:
         """Infer once, synchronously; the output is not copied."""
@@ -97,14 +110,18 @@ class OpenVinoSession:
         """Return a copy of the output."""
         import numpy as np
 
-        return np.array(self._request.get_output_tensor().data, dtype=np.float32)
+        return one_array([np.array(each.data, dtype=np.float32) for each in self._request.output_tensors])
 
-    def set_input(self, x: np.ndarray) -> None:
-        """Copy `x` into the input."""
-        bound = self._input.data
-        if x.shape != bound.shape or x.dtype != bound.dtype:
-            raise BackendError(f"the input is {bound.dtype} {bound.shape}, but {x.dtype} {x.shape} was given")
-        bound[:] = x
+    def inputs(self) -> list[np.ndarray]:
+        """Return copies of the inputs."""
+        return [each.data.copy() for each in self._inputs]
+
+    def set_input(self, *arrays: np.ndarray) -> None:
+        """Copy the arrays into the inputs."""
+        bound = [each.data for each in self._inputs]
+        check(arrays, [(str(each.dtype), each.shape) for each in bound])
+        for target, given in zip(bound, arrays, strict=True):
+            target[:] = given
 
     def facts(self) -> dict[str, object]:
         """Read back the compiled model's properties and each layer's kernel; does not infer."""
@@ -121,11 +138,26 @@ class OpenVinoSession:
             "threads": _threads(self._compiled),
             "streams": int(read("NUM_STREAMS")),
             "memory_format": _LAYOUTS.get(layout, layout) if layout else None,
+            "compile_s": self._compile_s,
             "isa": summary(kernels),
             "isa_not_known": sum(number for name, number in kernels.items() if summary({name: 1}) is None),
             "kernels": dict(kernels),
             "versions": {"openvino": ov.__version__},
         }
+
+
+def _converted(model: Model, tensors: Sequence[torch.Tensor]) -> Any:
+    import openvino as ov
+    import torch
+
+    if isinstance(model, Path):
+        return ov.Core().read_model(model)
+    if isinstance(model, torch.export.ExportedProgram):
+        return ov.convert_model(model)
+    example = tensors[0] if len(tensors) == 1 else tuple(tensors)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of tracing: the outputs are compared
+        return ov.convert_model(model, example_input=example, input=[list(x.shape) for x in tensors])
 
 
 def _layers(compiled: Any) -> list[dict[str, str]]:
@@ -142,7 +174,7 @@ def _threads(compiled: Any) -> int | None:
 
 
 def _input_path(model: Path) -> Path:
-    return model.with_suffix(".npy")
+    return model.with_suffix(".npz")
 
 
 def _cause(error: BaseException) -> str:

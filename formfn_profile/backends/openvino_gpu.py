@@ -1,4 +1,4 @@
-"""OpenVINO's GPU plugin: Intel's integrated and discrete GPUs, in float32."""
+"""OpenVINO's GPU plugin: Intel's integrated and discrete GPUs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from formfn_profile.backends.openvino_cpu import OpenVinoCpu
-from formfn_profile.errors import BackendError
+from formfn_profile.errors import BackendError, UnavailableError
 
 _NAME = re.compile(r"GPU(\.\d+)?")
 _RENDER_NODES = Path("/dev/dri")
@@ -37,7 +37,7 @@ class OpenVinoGpu(OpenVinoCpu):
         available = list(core.available_devices)
         any_will_do = self.device in ("GPU", "GPU.0")
         if not any(each == self.device or (any_will_do and each.startswith("GPU")) for each in available):
-            raise BackendError(
+            raise UnavailableError(
                 f"{self.name}: OpenVINO sees no {self.device} here, only {', '.join(available) or 'nothing'}."
                 f" {_remedy(available)}"
             )
@@ -54,7 +54,7 @@ class OpenVinoGpu(OpenVinoCpu):
         Return what the model is compiled with. This plugin knows no INFERENCE_NUM_THREADS, and takes the
         number of streams as text only.
         """
-        return {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": "1"}
+        return {"NUM_STREAMS": "1"}
 
 
 def _remedy(available: list[str]) -> str:

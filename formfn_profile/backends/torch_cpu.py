@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from formfn_profile.errors import BackendError
+from formfn_profile.backends.inputs import as_tuple, check, one_array
+from formfn_profile.errors import BackendError, UnavailableError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     import torch
+
+    from formfn_profile.backends.inputs import Model
+
+_PRECISIONS = {"torch.float32": "f32", "torch.float16": "f16", "torch.bfloat16": "bf16"}
 
 
 @dataclass(frozen=True)
 class TorchCpu:
     """
-    PyTorch, eager, float32. `onednn` lets it choose oneDNN where it would (never, if false);
+    PyTorch, eager. `onednn` lets it choose oneDNN where it would (never, if false);
     `channels_last` holds weights and input in NHWC order instead of NCHW.
     """
 
@@ -26,18 +32,36 @@ class TorchCpu:
     onednn: bool = True
     channels_last: bool = False
 
-    def prepare(self, model: torch.nn.Module, x: torch.Tensor, folder: Path) -> Path:
-        """Write the module and its input. The file runs code when loaded: it is this program's own."""
+    def prepare(self, model: Model, inputs: torch.Tensor | Sequence[torch.Tensor], folder: Path) -> Path:
+        """
+        Write the model and its inputs; a module by value where it was defined in a script or a notebook.
+
+        The file runs code when loaded: it is this program's own.
+        """
+        import cloudpickle
         import torch
 
+        if isinstance(model, Path):
+            raise UnavailableError(
+                f"{self.name} cannot run {model.name}: PyTorch reads no {model.suffix} files. Give the module"
+                " (package.module:function) or what torch.export saved (.pt2)"
+            )
         path = folder / "model.pt"
+        torch.save(as_tuple(inputs), _inputs_path(path))
         try:
-            torch.save((model, x), path)
+            if isinstance(model, torch.export.ExportedProgram):
+                path = folder / "model.pt2"
+                torch.export.save(model, path)
+            elif isinstance(model, torch.jit.ScriptModule):
+                path = folder / "model.ts"
+                torch.jit.save(model, path)
+            else:
+                torch.save(model, path, pickle_module=cloudpickle)
         except Exception as error:
             raise BackendError(f"the model cannot be handed to a worker process: {error}") from error
         return path
 
-    def load(self, prepared: Path, *, threads: int) -> TorchSession:
+    def load(self, prepared: Path, *, threads: int, precision: str = "f32") -> TorchSession:
         """
         Load what `prepare` wrote; see `Backend.load`.
 
@@ -48,51 +72,72 @@ class TorchCpu:
 
         torch.set_num_threads(threads)
         torch.backends.mkldnn.enabled = self.onednn  # type: ignore[assignment]
-        model, x = torch.load(prepared, weights_only=False)  # written by `prepare`
+        inputs: tuple[torch.Tensor, ...] = torch.load(_inputs_path(prepared))
+        model: torch.nn.Module
+        if prepared.suffix == ".pt2":
+            model = torch.export.load(prepared).module()
+        elif prepared.suffix == ".ts":
+            model = torch.jit.load(prepared)  # type: ignore[no-untyped-call]
+            model.eval()
+        else:
+            model = torch.load(prepared, weights_only=False).eval()  # written by `prepare`
+        dtype = _dtype(precision)
+        if dtype != torch.float32:
+            model = model.to(dtype)
+            inputs = tuple(x.to(dtype) if x.dtype == torch.float32 else x for x in inputs)
         if self.channels_last:
-            model = model.to(memory_format=torch.channels_last)
-            x = x.to(memory_format=torch.channels_last)
-        return self._session(model.eval(), x)
+            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            inputs = tuple(x.to(memory_format=torch.channels_last) if x.dim() == 4 else x for x in inputs)
+        return self._session(model, inputs)
 
-    def _session(self, model: torch.nn.Module, x: torch.Tensor) -> TorchSession:
-        return TorchSession(model, x)
+    def _session(self, model: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> TorchSession:
+        return TorchSession(model, inputs)
 
 
 class TorchSession:
-    """A module and its input."""
+    """A module and its inputs."""
 
-    def __init__(self, model: torch.nn.Module, x: torch.Tensor) -> None:
+    def __init__(self, model: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> None:
         self._model = model
-        self._x = x
-        self._out: torch.Tensor | None = None
+        self._inputs = tuple(inputs)
+        self._out: Any = None
 
     def infer(self) -> None:
         """Infer once, with nothing kept for gradients."""
         import torch
 
         with torch.inference_mode():
-            self._out = self._model(self._x)
+            self._out = self._model(*self._inputs)
 
     def output(self) -> np.ndarray:
         """Return a copy of the output; infers first if nothing has been."""
         if self._out is None:
             self.infer()
-        copied: np.ndarray = self._result().float().contiguous().numpy().copy()
-        return copied
+        return one_array([each.float().contiguous().numpy().copy() for each in self._results()])
 
-    def set_input(self, x: np.ndarray) -> None:
-        """Copy `x` into the input."""
-        self._x.copy_(self._checked(x))
-
-    def _checked(self, x: np.ndarray) -> torch.Tensor:
+    def inputs(self) -> list[np.ndarray]:
+        """Return copies of the inputs; narrower than float32 as float32."""
         import torch
 
-        given = torch.from_numpy(x)
-        if given.shape != self._x.shape or given.dtype != self._x.dtype:
-            raise BackendError(
-                f"the input is {self._x.dtype} {tuple(self._x.shape)}, but {x.dtype} {x.shape} was given"
-            )
-        return given
+        dense = [x.to_dense() if x.is_mkldnn else x for x in self._inputs]
+        narrow = (torch.float16, torch.bfloat16)
+        return [(x.float() if x.dtype in narrow else x).contiguous().numpy().copy() for x in dense]
+
+    def set_input(self, *arrays: np.ndarray) -> None:
+        """Copy the arrays into the inputs."""
+        for bound, given in zip(self._inputs, self._checked(arrays), strict=True):
+            bound.copy_(given)
+
+    def _checked(self, arrays: Sequence[np.ndarray]) -> list[torch.Tensor]:
+        import torch
+
+        # What narrower precision runs is still given as float32.
+        kinds = [
+            "float32" if x.is_floating_point() and x.dtype != torch.float64 else str(x.dtype).split(".")[1]
+            for x in self._inputs
+        ]
+        check(arrays, [(kind, tuple(x.shape)) for kind, x in zip(kinds, self._inputs, strict=True)])
+        return [torch.from_numpy(each) for each in arrays]
 
     def facts(self) -> dict[str, object]:
         """Infer once while PyTorch and its libraries report what they run; see `Session.facts`."""
@@ -101,24 +146,52 @@ class TorchSession:
         from formfn_profile.backends import torch_kernels
 
         kernels, isa = torch_kernels.ran(self.infer), torch_kernels.isa()
-        differ = len(set(isa.values())) > 1
+        told = {library: family for library, family in isa.items() if family}
+        result = self._results()[0]
         return {
-            "device": str(self._result().device).upper(),
-            "precision": "f32" if self._result().dtype == torch.float32 else str(self._result().dtype),
+            "device": str(result.device).upper(),
+            "precision": _PRECISIONS.get(str(result.dtype), str(result.dtype)),
             "threads": torch.get_num_threads(),
-            "memory_format": _memory_format(self._x),
+            "memory_format": _memory_format(self._inputs[0]),
+            "compile_s": None,
             "onednn_enabled": torch.backends.mkldnn.enabled,
-            "isa": ", ".join(f"{k} {v or 'not known'}" for k, v in isa.items()) if differ else isa["aten"],
+            "isa": _agreed(told),
+            "isa_not_known": [library for library in isa if library not in told],
             "kernels": kernels,
             "versions": {"torch": torch.__version__, **torch_kernels.versions()},
         }
 
-    def _result(self) -> torch.Tensor:
+    def _results(self) -> list[torch.Tensor]:
         import torch
+        from torch.utils import _pytree
 
-        if not isinstance(self._out, torch.Tensor):
-            raise BackendError(f"the model returns {type(self._out).__name__}, not one tensor")
-        return self._out
+        leaves = _pytree.tree_leaves(self._out)
+        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        if not tensors:
+            raise BackendError(f"the model returns {type(self._out).__name__}, which holds no tensor")
+        return tensors
+
+
+def _agreed(told: Mapping[str, str]) -> str | None:
+    """The one family that all libraries that tell theirs use; each library with its own where they differ."""
+    families = set(told.values())
+    if len(families) > 1:
+        return ", ".join(f"{library} {family}" for library, family in told.items())
+    return families.pop() if families else None
+
+
+def _dtype(precision: str) -> torch.dtype:
+    import torch
+
+    known = {name: getattr(torch, long.split(".")[1]) for long, name in _PRECISIONS.items()}
+    if precision not in known:
+        raise BackendError(f"PyTorch has no precision {precision!r}. There is: {', '.join(known)}")
+    dtype: torch.dtype = known[precision]
+    return dtype
+
+
+def _inputs_path(model: Path) -> Path:
+    return model.with_name("inputs.pt")
 
 
 def _memory_format(x: torch.Tensor) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from formfn_profile.backends.torch_cpu import TorchCpu, TorchSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     import torch
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 class TorchOneDnn(TorchCpu):
     """Eager PyTorch on explicit oneDNN tensors."""
 
-    def _session(self, model: torch.nn.Module, x: torch.Tensor) -> TorchSession:
+    def _session(self, model: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> TorchSession:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of scripting, which PyTorch's own converter does
             from torch.utils import mkldnn
 
             converted = mkldnn.to_mkldnn(model)  # type: ignore[no-untyped-call]
-        return OneDnnSession(converted, x)
+        return OneDnnSession(converted, inputs)
 
 
 class OneDnnSession(TorchSession):
     """A module whose weights and activations are oneDNN tensors."""
 
-    def __init__(self, model: torch.nn.Module, x: torch.Tensor) -> None:
-        super().__init__(model, x.to_mkldnn())
+    def __init__(self, model: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> None:
+        super().__init__(model, [_onednn(x) for x in inputs])
         self._fallen: Counter[str] = Counter()
         self._mode = _falling_back(self._fallen)
 
@@ -47,18 +47,23 @@ class OneDnnSession(TorchSession):
         import torch
 
         with torch.inference_mode(), self._mode:
-            out = self._model(self._x)
-        self._out = out.to_dense() if out.is_mkldnn else out
+            self._out = _mapped(self._model(*self._inputs), "to_dense", onednn=True)
 
-    def set_input(self, x: np.ndarray) -> None:
-        """Bind `x`, converted, as the input."""
-        self._x = self._checked(x).to_mkldnn()
+    def set_input(self, *arrays: np.ndarray) -> None:
+        """Bind the arrays, converted, as the inputs."""
+        self._inputs = tuple(map(_onednn, self._checked(arrays)))
 
     def facts(self) -> dict[str, object]:
         """As for any PyTorch session, and `fallbacks`: name of an operation -> calls in one inference."""
         self._fallen.clear()
         told = super().facts()
         return told | {"fallbacks": dict(self._fallen)}
+
+
+def _onednn(x: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return x.to_mkldnn() if x.dtype == torch.float32 else x
 
 
 def _falling_back(fallen: Counter[str]) -> Any:

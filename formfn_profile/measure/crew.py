@@ -8,7 +8,9 @@ backends work side by side.
 
 from __future__ import annotations
 
+import math
 import selectors
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,11 +31,12 @@ Said = Callable[[Job, str], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: a `result`, or the `reason` why there is none."""
+    """What became of a job: a `result`, or the `reason` for none; `skipped` if it cannot be had here."""
 
     job: Job
     result: dict[str, Any] | None
     reason: str | None = None
+    skipped: bool = False
 
 
 class Crew:
@@ -42,15 +45,24 @@ class Crew:
     behind.
     """
 
-    def __init__(self, launcher: Launcher, said: Said, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        launcher: Launcher,
+        said: Said,
+        check: Callable[[], None] = lambda: None,
+        time_limit: float | None = None,
+    ) -> None:
         """
-        `said` hears of each stage that a job enters; it is never called between the timed calls of a
-        job. `check` is called about once a second; what it raises ends the run.
+        A job that takes longer than `time_limit` seconds is given up, its worker killed. `said` hears of
+        each stage that a job enters; it is never called between the timed calls of a job. `check` is
+        called about once a second; what it raises ends the run.
         """
         self.workers: dict[str, Worker] = {}
         self._launcher = launcher
         self._said = said
         self._check = check
+        self._time_limit = time_limit
+        self._deadlines: dict[Worker, float] = {}
         self._stillborn: dict[str, int] = {}
 
     def run(self, jobs: Sequence[Job], slots: int = 1) -> Iterator[Outcome]:
@@ -102,6 +114,8 @@ class Crew:
             if not worker:
                 self._said(job, "starting the worker")
                 worker = self.workers[job.backend] = Worker(self._launcher)
+            if self._time_limit is not None:
+                self._deadlines[worker] = time.monotonic() + self._time_limit
             worker.send(job)
 
     def _listen(self) -> Iterator[Outcome]:
@@ -109,6 +123,7 @@ class Crew:
             for worker in self._busy():
                 selector.register(worker.channel, selectors.EVENT_READ, worker)
             heard = {key.data for key, _ in selector.select(_LOOK_S)}
+        yield from self._give_up(heard)
         for worker in self._busy():
             gone = not worker.alive()
             messages, more = worker.messages() if worker in heard else ((), True)
@@ -116,6 +131,15 @@ class Crew:
                 yield from self._take(worker, message)
             if not more or (gone and worker not in heard):
                 yield from self._bury(worker)
+
+    def _give_up(self, heard: set[Worker]) -> Iterator[Outcome]:
+        for worker in self._busy():
+            job = worker.job
+            if job and worker not in heard and time.monotonic() > self._deadlines.get(worker, math.inf):
+                self._dismiss(worker)
+                yield Outcome(
+                    job, None, f"given up: it took longer than the time limit of {self._time_limit:g} s"
+                )
 
     def _take(self, worker: Worker, message: dict[str, Any]) -> Iterator[Outcome]:
         job = worker.job
@@ -127,7 +151,8 @@ class Crew:
                 return
             worker.job = None
             self._stillborn.pop(job.backend, None)
-            yield Outcome(job, message.get("result"), message.get("reason"))
+            skipped = message["kind"] == "skipped"
+            yield Outcome(job, message.get("result"), message.get("reason"), skipped)
 
     def _bury(self, worker: Worker) -> Iterator[Outcome]:
         job, reason = worker.job, worker.death()
@@ -140,5 +165,6 @@ class Crew:
 
     def _dismiss(self, worker: Worker) -> None:
         self.workers = {backend: each for backend, each in self.workers.items() if each is not worker}
+        self._deadlines.pop(worker, None)
         worker.kill()
         worker.close()

@@ -5,12 +5,21 @@ from __future__ import annotations
 import math
 import os
 import platform
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from formfn_profile.measure.conditions import cgroup_folders
+
+# Of the process and the moment, or a name that says who measured where.
+_PYPERF_OWN = frozenset(
+    {
+        *("hostname", "date", "duration", "mem_max_rss", "command_max_rss", "load_avg_1min", "uptime"),
+        *("runnable_threads", "python_executable", "python_cflags", "python_config_args"),
+    }
+)
 
 
 def machine() -> dict[str, Any]:
@@ -39,7 +48,24 @@ def machine() -> dict[str, Any]:
         "kernel": platform.release(),
         "governor": _read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
         "virtual": "hypervisor" in info.get("flags", "").split(),
+        **{name: _version(name) for name in ("torch", "openvino", "formfn_profile")},
+        "pyperf": _pyperf(),
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _pyperf() -> dict[str, Any]:
+    """What pyperf notes of a machine: boot time, clock source, mitigations, turbo, and more."""
+    import pyperf
+
+    found: dict[str, Any] = pyperf.Run([1.0], collect_metadata=True).get_metadata()
+    return {key: value for key, value in found.items() if key not in _PYPERF_OWN}
 
 
 def usable_cpus() -> int:

@@ -44,6 +44,7 @@ class Job:
     prepared: str
     threads: int
     output: str
+    precision: str = "f32"
     timing: Protocol | None = None
     counting: CountingJob | None = None
 

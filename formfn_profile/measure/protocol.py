@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from formfn_profile.errors import MeasurementError
 
 Clock = Callable[[], float]
 
@@ -26,11 +29,14 @@ class Protocol:
     How long to warm up and to measure.
 
     Args:
-        calls: Timed calls at least. seconds: Time spent in timed calls at least, in seconds. window:
-        Warm-up calls in each of the two windows whose medians are compared. tolerance: Relative
-        difference of the two medians below which the latency counts as steady. warmup_seconds: Time in
-        seconds after which a latency that has not become steady is measured all the same, and the
-            record says so.
+        calls: Timed calls at least.
+        seconds: Time spent in timed calls at least, in seconds.
+        window: Warm-up calls in each of the two windows whose medians are compared.
+        tolerance: Relative difference of the two medians below which the latency counts as steady.
+        warmup_seconds: Time in seconds after which a latency that has not become steady is measured all
+            the same, and the record says so.
+        end_to_end: Part of `calls` and `seconds` that is timed once more with the inputs copied in and
+            the output copied out; 0 leaves that out.
     """
 
     calls: int = 50
@@ -38,6 +44,22 @@ class Protocol:
     window: int = 4
     tolerance: float = 0.05
     warmup_seconds: float = 3.0
+    end_to_end: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.calls < 1 or min(self.seconds, self.warmup_seconds, self.end_to_end) < 0:
+            raise MeasurementError(
+                f"no protocol has {self.calls} calls, {self.seconds} s, {self.warmup_seconds} s of warm-up:"
+                " calls must be 1 or more, times 0 or more"
+            )
+
+    @property
+    def for_end_to_end(self) -> Protocol | None:
+        """How long end-to-end calls are timed; None for not at all."""
+        if not self.end_to_end:
+            return None
+        calls = math.ceil(self.calls * self.end_to_end)
+        return replace(self, calls=calls, seconds=self.seconds * self.end_to_end)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a JSON-ready mapping."""

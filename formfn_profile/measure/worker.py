@@ -3,8 +3,8 @@ The worker: `python -m formfn_profile.measure.worker --fd N`.
 
 Reads jobs from the socket N, answers on it, and ends when the other end closes. The same program
 natively and under llcsim; a job says what to do, the launcher where. Answers: {"kind": "ready"},
-{"kind": "stage", "job", "stage"}, {"kind": "done", "job", "result"}, {"kind": "failed", "job",
-"reason"}. What libraries print goes to the standard streams and cannot touch the socket.
+{"kind": "stage", "job", "stage"}, {"kind": "done", "job", "result"}, {"kind": "failed" or "skipped",
+"job", "reason"}. What libraries print goes to the standard streams and cannot touch the socket.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from formfn_profile.errors import FormfnError, UnavailableError
 from formfn_profile.measure.messages import Channel, CountingJob, Job
 from formfn_profile.measure.protocol import Protocol, timed, warm_up
 
@@ -69,6 +70,10 @@ def serve(channel: Channel) -> None:
 
         try:
             answer = {"kind": "done", "job": job.id, "result": run(job, stage)}
+        except UnavailableError as error:
+            answer = {"kind": "skipped", "job": job.id, "reason": str(error)}
+        except FormfnError as error:
+            answer = {"kind": "failed", "job": job.id, "reason": str(error)}
         except Exception as error:  # noqa: BLE001 - whatever a backend raises costs its point and no other
             answer = {"kind": "failed", "job": job.id, "reason": f"{type(error).__name__}: {error}"}
         channel.send(answer)
@@ -83,7 +88,7 @@ def run(job: Job, stage: Stage) -> dict[str, Any]:
     result: dict[str, Any] = {}
     stage("load")
     started = time.perf_counter()
-    session = backends.get(job.backend).load(Path(job.prepared), threads=job.threads)
+    session = backends.get(job.backend).load(Path(job.prepared), threads=job.threads, precision=job.precision)
     loaded = time.perf_counter()
     session.infer()
     if job.timing:
@@ -94,6 +99,8 @@ def run(job: Job, stage: Stage) -> dict[str, Any]:
             "warm-up and timing"
         )  # said before the warm-up: nobody draws a progress bar during the timed calls
         result |= _time(session, job.timing)
+        if again := job.timing.for_end_to_end:
+            result["end_to_end_s"] = _end_to_end(session, again)
     if job.counting:
         stage(f"{job.counting.source} counts")
         result["counts"] = [asdict(count) for count in _count(session.infer, job.counting)]
@@ -113,6 +120,19 @@ def _time(session: Session, protocol: Protocol) -> dict[str, Any]:
         "latency_s": latency_s,
         "conditions": watch.conditions().to_dict(),
     }
+
+
+def _end_to_end(session: Session, protocol: Protocol) -> tuple[float, ...]:
+    """Time what a program sees: values copied into the inputs, the inference, the output copied out."""
+    arrays = session.inputs()
+
+    def call() -> None:
+        session.set_input(*arrays)
+        session.infer()
+        session.output()
+
+    call()
+    return timed(call, protocol)
 
 
 def _count(call: Callable[[], None], job: CountingJob) -> list[Count]:

@@ -28,11 +28,13 @@ LAYERS = (
         "formfn_profile.patterns",
         "formfn_profile.calibration",
         "formfn_profile.networks",
+        "formfn_profile.models",
         "formfn_profile.flops",
         "formfn_profile.backends",
     ),
     ("formfn_profile.measure",),
     ("formfn_profile.store", "formfn_profile.preparation", "formfn_profile.progress"),
+    ("formfn_profile.plan",),
     ("formfn_profile.study",),
     (
         "formfn_profile.table",
@@ -44,6 +46,7 @@ LAYERS = (
     ),
     ("formfn_profile.observations", "formfn_profile.gather"),
     ("formfn_profile.correlate", "formfn_profile.claims", "formfn_profile.plots"),
+    ("formfn_profile.running",),
     (
         "formfn_profile.llc",
         "formfn_profile.compare_command",

@@ -1,0 +1,46 @@
+"""What a backend is given: a model in one of a few forms, and its input tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from formfn_profile.errors import BackendError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import torch
+    from torch.export import ExportedProgram
+
+    Model: TypeAlias = torch.nn.Module | ExportedProgram | Path
+    """A module (a scripted one too), an exported program, or a file that only OpenVINO reads (ONNX, IR)."""
+
+
+def as_tuple(inputs: torch.Tensor | Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    """Return the inputs as a tuple; a single tensor is one input."""
+    return tuple(inputs) if isinstance(inputs, Sequence) else (inputs,)
+
+
+def check(given: Sequence[np.ndarray], bound: Sequence[tuple[str, tuple[int, ...]]]) -> None:
+    """
+    Hold arrays against the (type, shape) of the bound inputs.
+
+    Raises:
+        BackendError: Their number, a shape or a type differs.
+    """
+    if len(given) != len(bound):
+        raise BackendError(f"the network has {len(bound)} inputs, but {len(given)} were given")
+    for array, (kind, shape) in zip(given, bound, strict=True):
+        if str(array.dtype) != kind or array.shape != shape:
+            raise BackendError(f"the input is {kind} {shape}, but {array.dtype} {array.shape} was given")
+
+
+def one_array(outputs: Sequence[np.ndarray]) -> np.ndarray:
+    """Return a single output as it is, several one after the other in one dimension."""
+    import numpy as np
+
+    if len(outputs) == 1:
+        return outputs[0]
+    return np.concatenate([each.ravel() for each in outputs])

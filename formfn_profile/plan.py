@@ -1,0 +1,136 @@
+"""What a study is to do: points, the rounds they go through, and how each is timed and counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from formfn_profile import backends
+from formfn_profile.measure.launcher import Launcher
+from formfn_profile.measure.machine import usable_cpus
+from formfn_profile.measure.messages import CountingJob
+from formfn_profile.models import ModelSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from formfn_profile.measure.protocol import Protocol
+    from formfn_profile.preparation import Spec
+    from perfcounters.caches import Processor
+
+
+@dataclass(frozen=True)
+class Point:
+    """A network and the backend that is to run it, with so many threads."""
+
+    spec: Spec
+    backend: str
+    threads: int = 1
+    precision: str = "f32"
+
+    def __str__(self) -> str:
+        """Name the point as progress and messages do."""
+        return f"{self.spec}, {self.backend}"
+
+    @property
+    def size(self) -> float:
+        """What time is taken to be proportional to, among the points of one study."""
+        return float(self.spec.depth or 1)
+
+    def fields(self) -> dict[str, Any]:
+        """Return what a record says of what was asked for."""
+        spec = self.spec
+        inputs, digest = (spec.inputs, spec.digest) if isinstance(spec, ModelSpec) else ((), None)
+        return {
+            "network": spec.network,
+            "pattern": spec.pattern,
+            "depth": spec.depth,
+            "width": spec.width,
+            "resolution": spec.resolution,
+            "batch": spec.batch,
+            "expansion": spec.expansion,
+            "seed": spec.seed,
+            "inputs": tuple(map(str, inputs)),
+            "digest": digest,
+            "backend": self.backend,
+            "precision": self.precision,
+            "threads": self.threads,
+        }
+
+
+@dataclass(frozen=True)
+class Phase:
+    """
+    `processes` rounds over the points with one launcher, each with workers of its own; more than one slot
+    lets workers work side by side.
+    """
+
+    name: str
+    launcher: Launcher
+    timing: Protocol | None = None
+    counting: CountingJob | None = None
+    slots: int = 1
+    processes: int = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What a study does: every point timed natively with `protocol`, and counted.
+
+    `counters` "hardware" counts in the same worker after the timed calls, "simulated" in workers of
+    their own under llcsim, which models `processors`. `isa` caps the kernels of the native workers
+    ("native" is no cap). `counted_calls` calls are counted; "none" counts nothing. Timing is repeated in
+    `processes` fresh processes. A point that takes longer than `time_limit` seconds is given up.
+    """
+
+    points: tuple[Point, ...]
+    protocol: Protocol
+    counters: Literal["hardware", "simulated", "none"]
+    processors: tuple[Processor, ...] = ()
+    isa: str = "native"
+    counted_calls: int = 1
+    processes: int = 1
+    time_limit: float | None = None
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Return the rounds that the points go through."""
+        native = Launcher(environment=backends.isa_environment(self.isa))
+        if self.counters == "hardware":
+            counting = CountingJob("hardware", self.counted_calls)
+            return (Phase("timed and counted", native, self.protocol, counting, processes=self.processes),)
+        timed = Phase("timed", native, self.protocol, processes=self.processes)
+        if self.counters == "none":
+            return (timed,)
+        counting = CountingJob("simulated", self.counted_calls)
+        return (
+            timed,
+            Phase("simulated", Launcher(self.processors), counting=counting, slots=usable_cpus()),
+        )
+
+    def tasks(self) -> Iterator[Task]:
+        """Every point of every round of every phase."""
+        for phase in self.phases():
+            for process in range(phase.processes):
+                for point in self.points:
+                    yield Task(phase, process, point)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One point in one round, `process`, of a phase."""
+
+    phase: Phase
+    process: int
+    point: Point
+
+    def fields(self, plan: Plan) -> dict[str, Any]:
+        """Return what its record says of what was asked for."""
+        launcher = self.phase.launcher
+        return {
+            **self.point.fields(),
+            "launcher": launcher.name,
+            "process": self.process,
+            "isa_cap": plan.isa if launcher.name == "native" else None,
+            "caches": tuple(processor.to_dict() for processor in launcher.processors),
+        }

@@ -1,0 +1,294 @@
+"""
+What the measuring commands share: options, the choice of where counts come from, and the run itself, from
+points to records on disk and what is printed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from formfn_profile.options import integer, seconds
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Collection, Sequence
+
+    from formfn_profile.plan import Plan, Point
+    from formfn_profile.preparation import Spec
+    from formfn_profile.results import PointKey, Record
+    from perfcounters.caches import Level, Processor
+
+INTERRUPTED = 130
+FOLDER = Path("formfn_results")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where counts come from, and `why`, in a sentence."""
+
+    counters: Literal["hardware", "simulated", "none"]
+    why: str
+    processors: tuple[Processor, ...] = ()
+
+
+@dataclass(frozen=True)
+class Output:
+    """
+    Where records go and what is told: `picture` is drawn from the records unless it is None; `as_json`
+    prints records instead of the table.
+    """
+
+    records: Path
+    picture: Path | None = None
+    as_json: bool = False
+
+
+def add_options(parser: argparse.ArgumentParser, *, calls: int, at_least: float) -> None:
+    """Add the options of how to measure; `calls` and `at_least` seconds are the defaults of the protocol."""
+    add = parser.add_argument
+    add(
+        "--isa",
+        choices=("native", "avx2"),
+        default="native",
+        help="cap on the instruction set when timed (native)",
+    )
+    add(
+        "--counters",
+        choices=("auto", "hardware", "simulated", "none"),
+        default="auto",
+        help="source of counts (auto)",
+    )
+    add(
+        "--cache",
+        metavar="NAME,NAME",
+        help="caches to simulate: host, paper, i5-7600k, SIZE/WAYS (host,paper)",
+    )
+    add("--L2", dest="l2", metavar="SIZE/WAYS", help="an L2 in place of theirs, or none (each one's own)")
+    add("--json", action="store_true", help="print the records instead of the table")
+    add("--calls", type=integer(1), default=calls, metavar="N", help=f"timed calls, at least ({calls})")
+    add(
+        "--seconds",
+        type=seconds,
+        default=at_least,
+        metavar="S",
+        help=f"time in timed calls, at least ({at_least:g})",
+    )
+    add("--warmup-seconds", type=seconds, default=3.0, metavar="S", help="longest warm-up (3)")
+    add("--counted-calls", type=integer(1), default=1, metavar="N", help="calls counted, each alone (1)")
+    add(
+        "--processes",
+        type=integer(1),
+        default=1,
+        metavar="N",
+        help="fresh processes in which timing is repeated (1)",
+    )
+    add(
+        "--time-limit",
+        type=seconds,
+        default=None,
+        metavar="S",
+        help="seconds after which a point is given up (none)",
+    )
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what a model's inputs are and whether its file is trusted."""
+    add = parser.add_argument
+    add(
+        "--input",
+        action="append",
+        default=[],
+        metavar="1x3x224x224[:f32]",
+        help="shape and type of a model's input; repeat it for several",
+    )
+    add(
+        "--trust",
+        action="store_true",
+        help="load a pickled model, which runs whatever code is in the file",
+    )
+
+
+def guarded(prog: str, run: Callable[[Callable[[], None]], int]) -> int:
+    """
+    Call `run` with a function that raises once the user has asked to stop, and return the exit status: its
+    own, 1 after one line for what was refused or failed, 130 for Ctrl-C.
+    """
+    from formfn_profile.errors import FormfnError
+    from formfn_profile.measure.interrupt import Interrupt
+    from perfcounters.errors import PerfCountersError
+
+    try:
+        with Interrupt() as interrupt:
+            return run(interrupt.check)
+    except (FormfnError, PerfCountersError) as error:
+        print(f"{prog}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted; every finished record is kept", file=sys.stderr)
+        return INTERRUPTED
+
+
+def model_specs(options: argparse.Namespace, sources: Sequence[str], batch: int = 1) -> list[Spec]:
+    """
+    Return the models that are named.
+
+    Raises:
+        FormfnError: One cannot be had, or its inputs are not told.
+    """
+    from formfn_profile import models
+
+    inputs = [models.Input.parse(text) for text in options.input]
+    return [models.resolve(each, inputs, batch=batch, trust=options.trust) for each in sources]
+
+
+def choose_source(options: argparse.Namespace) -> Source:
+    """Choose where counts come from, once, before anything long begins."""
+    from formfn_profile.errors import MeasurementError
+    from perfcounters import caches
+
+    modelled = " ".join(
+        f"{name} {value}"
+        for name, value in (
+            ("--cache", None if options.cache == "host" else options.cache),
+            ("--L2", options.l2),
+        )
+        if value
+    )
+    if modelled:
+        if options.counters in ("hardware", "none"):
+            reason = {
+                "hardware": f"counts in this machine's own caches, not in those of {modelled}",
+                "none": f"counts nothing, and {modelled} says what to count in",
+            }[options.counters]
+            raise MeasurementError(f"--counters {options.counters} {reason}. Leave one of the two out")
+        why = f"They were asked for, by {modelled}."
+    elif options.counters == "none":
+        return Source("none", "None were asked for, by --counters none.")
+    elif options.counters == "simulated":
+        why = "They were asked for, by --counters simulated."
+    else:
+        from perfcounters import trust
+
+        trusted = trust.llc()
+        if trusted.trusted or options.counters == "hardware":
+            return Source("hardware", trusted.reason)
+        why = trusted.reason
+    return Source("simulated", why, caches.resolve(options.cache or "host,paper", l2=_l2(options.l2)))
+
+
+def _l2(text: str | None) -> Level | Literal["keep"] | None:
+    """Read ``--L2``: a cache, none, or (where it was not given) each processor's own."""
+    from perfcounters.caches import Level
+
+    if text is None:
+        return "keep"
+    return None if text == "none" else Level.parse(text)
+
+
+def make_plan(options: argparse.Namespace, points: Sequence[Point], source: Source) -> Plan:
+    """Return the plan for `points` as the options want it."""
+    from formfn_profile import backends
+    from formfn_profile.measure.protocol import Protocol
+    from formfn_profile.plan import Plan
+
+    for point in points:
+        backends.get(point.backend)
+    return Plan(
+        points=tuple(points),
+        protocol=Protocol(
+            calls=options.calls, seconds=options.seconds, warmup_seconds=options.warmup_seconds
+        ),
+        counters=source.counters,
+        processors=source.processors,
+        isa=options.isa,
+        counted_calls=options.counted_calls,
+        processes=options.processes,
+        time_limit=options.time_limit,
+    )
+
+
+def run(
+    plan: Plan,
+    why: str,
+    output: Output,
+    check: Callable[[], None],
+    earlier: Collection[Record] = (),
+) -> int:
+    """
+    Carry a plan out, each record on disk before the next starts, and print what was found; `earlier`
+    records of the same file are not measured again, and shown with the new ones. Return the exit status:
+    1 if a point failed.
+    """
+    from formfn_profile import table
+    from formfn_profile.notes import notes
+    from formfn_profile.progress import Progress
+    from formfn_profile.store import Store
+    from formfn_profile.study import Study
+
+    done: set[PointKey] = {record.identity for record in earlier if record.status != "failed"}
+    records = list(earlier)
+    check()
+    with contextlib.ExitStack() as stack:
+        store = stack.enter_context(Store(output.records))
+        study = Study(plan, check, done)
+        progress = stack.enter_context(contextlib.closing(Progress(len(study.left()))))
+        if output.picture:
+            _check_writable(output.picture)
+        if plan.counters == "simulated":
+            from perfcounters import simulator
+
+            simulator.ensure_built(progress=progress.note)
+        for line in filter(None, (store.notice, f"Counts: {plan.counters}. {why}")):
+            progress.note(line)
+        for record in stack.enter_context(contextlib.closing(study.records(progress))):
+            store.append(record)
+            records.append(record)
+            if output.as_json:
+                print(json.dumps(record.to_dict()), flush=True)
+    text = notes(records, why)
+    if output.picture and any(record.status == "ok" for record in records):
+        from formfn_profile import plots
+
+        plots.save(plots.depth_figure(records), output.picture)
+        text.append(f"Picture: {output.picture}")
+    text.append(f"Records: {output.records}")
+    if output.as_json:
+        print("\n".join(text), file=sys.stderr)
+    else:
+        print("\n".join(["", table.render(records), "", *text]))
+    return 1 if any(record.status == "failed" for record in records) else 0
+
+
+def fresh(prefix: str, points: Sequence[Point]) -> Path:
+    """Return a path under `FOLDER` that nobody has written yet, named by the networks and the time."""
+    networks = list(dict.fromkeys(Path(point.spec.network).stem.replace(":", "-") for point in points))
+    what = "-".join(networks) if len(networks) < 3 else f"{len(networks)}-networks"
+    stem = f"{prefix}-{what}-{dt.datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    path = FOLDER / f"{stem}.jsonl"
+    number = 1
+    while path.exists():
+        number += 1
+        path = FOLDER / f"{stem}-{number}.jsonl"
+    return path
+
+
+def _check_writable(picture: Path) -> None:
+    """Fail before the measurement, not after it."""
+    from formfn_profile.errors import ResultsError
+
+    existed = picture.exists()
+    try:
+        picture.open("ab").close()
+    except OSError as error:
+        raise ResultsError(
+            f"cannot write the picture {picture}: {error.strerror}."
+            " Name another with --plot, or say --no-plot"
+        ) from None
+    if not existed:
+        picture.unlink()
