@@ -99,7 +99,8 @@ class OpenVinoSession:
         self._compile_s = compile_s
         self._request = compiled.create_infer_request()
         self._inputs = [ov.Tensor(port.element_type, port.shape) for port in compiled.inputs]
-        self._request.set_input_tensors(self._inputs)
+        for number, tensor in enumerate(self._inputs):
+            self._request.set_input_tensor(number, tensor)
         self.set_input(*arrays)
 
     def infer(self) -> None:
@@ -152,11 +153,11 @@ def _converted(model: Model, tensors: Sequence[torch.Tensor]) -> Any:
 
     if isinstance(model, Path):
         return ov.Core().read_model(model)
-    if isinstance(model, torch.export.ExportedProgram):
-        return ov.convert_model(model)
     example = tensors[0] if len(tensors) == 1 else tuple(tensors)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of tracing: the outputs are compared
+        if isinstance(model, torch.export.ExportedProgram):
+            return ov.convert_model(model)
         return ov.convert_model(model, example_input=example, input=[list(x.shape) for x in tensors])
 
 
