@@ -209,7 +209,8 @@ def _build(valgrind: Valgrind, compiler: str, sources: list[Path], folder: Path)
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            lines = [line for line in done.stderr.splitlines() if "error" in line] or [done.stderr]
+            lines = [line for line in done.stderr.splitlines() if "error:" in line or "undefined" in line]
+            lines.append(done.stderr)
             message = (
                 f"the cache simulator did not build against Valgrind {valgrind.version}:"
                 f" {lines[0].strip()} (command: {shlex.join(command)})"

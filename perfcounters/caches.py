@@ -12,20 +12,29 @@ import json
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from perfcounters.errors import CacheGeometryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+Policy = Literal["lru", "plru"]
+Inclusion = Literal["non-inclusive", "inclusive", "exclusive"]
+
 LINE_BYTES = 64
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-_LEVEL = re.compile(r"(\d+)\s*([KMG]?)(?:i?B)?/(\d+)", re.IGNORECASE)
+_LEVEL = re.compile(r"(\d+)\s*([KMG]?)(?:i?B)?/(\d+)(?:/(lru|plru))?", re.IGNORECASE)
+_MOST_TREE_WAYS = 64
+_INCLUSIONS: dict[str, Inclusion] = {
+    "": "non-inclusive",
+    "inclusive": "inclusive",
+    "exclusive": "exclusive",
+}
 _SYSFS = Path("/sys/devices/system/cpu/cpu0/cache")
 _NO_GEOMETRY = (
     "cannot tell this machine's caches: neither {sysfs} nor `lscpu -B -C` lists a data cache with"
@@ -44,21 +53,31 @@ def format_bytes(size: int) -> str:
 @dataclass(frozen=True)
 class Level:
     """
-    One cache: its size in bytes and its ways; lines have 64 bytes.
+    One cache: its size in bytes, its ways and what it evicts; lines have 64 bytes.
+
+    `policy` is ``lru``, the line used least recently, or ``plru``: a binary tree of bits of which
+    each points away from what was used last.
 
     Raises:
-        CacheGeometryError: The size is not a whole number of sets.
+        CacheGeometryError: The size is not a whole number of sets, or there is no tree of the ways.
     """
 
     size: int
     ways: int
+    policy: Policy = "lru"
 
     def __post_init__(self) -> None:
-        """Check that the size is a whole number of sets."""
+        """Check that the size is a whole number of sets, and that a tree's ways are a power of two."""
         if self.size <= 0 or self.ways <= 0 or self.size % (LINE_BYTES * self.ways) != 0:
             message = (
                 f"no cache has {self.size} bytes in {self.ways} ways: the size must be a multiple"
                 f" of {LINE_BYTES} bytes times the ways"
+            )
+            raise CacheGeometryError(message)
+        if self.policy == "plru" and (self.ways & (self.ways - 1) or self.ways > _MOST_TREE_WAYS):
+            message = (
+                f"tree-PLRU needs a power of two of ways, {_MOST_TREE_WAYS} at most, and not {self.ways}:"
+                " model such a cache with LRU"
             )
             raise CacheGeometryError(message)
 
@@ -75,7 +94,7 @@ class Level:
     @classmethod
     def parse(cls, text: str) -> Level:
         """
-        Read ``SIZE/WAYS``, such as ``4M/16`` or ``32768/8``.
+        Read ``SIZE/WAYS``, such as ``4M/16``, ``32768/8`` or, with its policy, ``4M/16/plru``.
 
         Raises:
             CacheGeometryError: The text has another form, or names no possible cache.
@@ -84,28 +103,37 @@ class Level:
         if match is None:
             message = f"cannot read the cache {text!r}: expected SIZE/WAYS, such as 4M/16"
             raise CacheGeometryError(message)
-        size, unit, ways = match.groups()
-        return cls(int(size) * _UNITS[unit.upper()], int(ways))
+        size, unit, ways, policy = match.groups()
+        kept: Policy = "plru" if (policy or "").lower() == "plru" else "lru"
+        return cls(int(size) * _UNITS[unit.upper()], int(ways), kept)
 
     def __str__(self) -> str:
-        """Write it as ``4 MiB/16-way``."""
-        return f"{format_bytes(self.size)}/{self.ways}-way"
+        """Write it as ``4 MiB/16-way``, with its policy where that is not LRU."""
+        policy = "" if self.policy == "lru" else " tree-PLRU"
+        return f"{format_bytes(self.size)}/{self.ways}-way{policy}"
 
 
 @dataclass(frozen=True)
 class Processor:
-    """The caches of a processor: `l2` is None where there is nothing between L1d and LLC."""
+    """
+    The caches of a processor: `l2` is None where there is nothing between L1d and LLC.
+
+    A line that an ``inclusive`` LLC evicts leaves L1d and L2 too. An ``exclusive`` one holds what
+    the level before it evicted, and gives a line back when it is used; L2 includes L1d there.
+    """
 
     name: str
     l1d: Level
     l2: Level | None
     llc: Level
     source: str
+    inclusion: Inclusion = "non-inclusive"
 
     def describe(self) -> str:
         """Say in words which caches these are."""
         behind = f"L1d {self.l1d}" if self.l2 is None else f"L2 {self.l2} and L1d {self.l1d}"
-        return f"LLC {self.llc} behind {behind}"
+        kind = "" if self.inclusion == "non-inclusive" else f"{self.inclusion} "
+        return f"{kind}LLC {self.llc} behind {behind}"
 
     def to_dict(self) -> dict[str, object]:
         """Give the fields as plain values, sizes in bytes."""
@@ -118,17 +146,27 @@ class Processor:
             "llc_bytes": self.llc.size,
             "llc_ways": self.llc.ways,
             "source": self.source,
+            "inclusion": self.inclusion,
+            "policies": [level.policy for level in (self.l1d, self.l2, self.llc) if level],
         }
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, object]) -> Processor:
+    def from_dict(cls, fields: Mapping[str, Any]) -> Processor:
         """Make a processor from what `to_dict` gave."""
-
-        def level(name: str) -> Level:
-            return Level(int(str(fields[f"{name}_bytes"])), int(str(fields[f"{name}_ways"])))
-
-        l2 = None if fields["l2_bytes"] is None else level("l2")
-        return cls(str(fields["name"]), level("l1d"), l2, level("llc"), str(fields["source"]))
+        names = ["l1d", "l2", "llc"] if fields["l2_bytes"] is not None else ["l1d", "llc"]
+        policies = fields.get("policies", ["lru"] * len(names))
+        levels = {
+            name: Level(int(fields[f"{name}_bytes"]), int(fields[f"{name}_ways"]), policy)
+            for name, policy in zip(names, policies, strict=True)
+        }
+        return cls(
+            fields["name"],
+            levels["l1d"],
+            levels.get("l2"),
+            levels["llc"],
+            fields["source"],
+            fields.get("inclusion", "non-inclusive"),
+        )
 
 
 def host(sysfs: Path = _SYSFS, lscpu: Callable[[], str] | None = None) -> Processor:
@@ -224,6 +262,7 @@ def named() -> Mapping[str, Processor]:
             l2=Level.parse(fields["l2"]) if fields["l2"] else None,
             llc=Level.parse(fields["llc"]),
             source=fields["source"],
+            inclusion=fields["inclusion"],
         )
         for name, fields in json.loads(text).items()
     }
@@ -234,14 +273,19 @@ def _one(spec: str) -> Processor:
         return host()
     if spec in named():
         return named()[spec]
-    if _LEVEL.fullmatch(spec):
+    size, _, word = spec.partition(":")
+    inclusion = _INCLUSIONS.get(word)
+    if _LEVEL.fullmatch(size) and inclusion is not None:
         own = host()
         source = "the LLC as asked for, behind this machine's own L1d and L2"
-        return Processor(spec, own.l1d, own.l2, Level.parse(spec), source)
+        return Processor(spec, own.l1d, own.l2, Level.parse(size), source, inclusion)
     known = ["host", *named()]
     near = difflib.get_close_matches(spec, known, n=1)
     meant = f"; did you mean {near[0]}?" if near else "."
-    message = f"unknown cache {spec!r}{meant} Known: {', '.join(known)}, or SIZE/WAYS such as 6M/12"
+    message = (
+        f"unknown cache {spec!r}{meant} Known: {', '.join(known)}, or SIZE/WAYS such as 6M/12"
+        " (6M/12:inclusive, 32M/16:exclusive, 4M/16/plru)"
+    )
     raise CacheGeometryError(message)
 
 
@@ -253,7 +297,8 @@ def resolve(
 
     Args:
         spec: Names of `named`, ``host``, or ``SIZE/WAYS`` (that LLC behind this machine's own
-            L1d and L2), separated by commas or as a sequence.
+            L1d and L2; ``/plru`` after it for tree-PLRU, then ``:inclusive`` or ``:exclusive``),
+            separated by commas or as a sequence.
         l2: An L2 in place of each one's own; None for no L2 at all.
 
     Raises:
@@ -268,4 +313,4 @@ def resolve(
     processors = tuple(_one(name) for name in names)
     if l2 == "keep":
         return processors
-    return tuple(Processor(p.name, p.l1d, l2, p.llc, p.source) for p in processors)
+    return tuple(replace(p, l2=l2) for p in processors)

@@ -20,25 +20,38 @@ import json
 import os
 from array import array
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from perfcounters import _perf
+from perfcounters._layout import fixed_layout_command
 from perfcounters._llcsim_build import TOOL, ensure_built
 from perfcounters.caches import Level, Processor
 from perfcounters.errors import SimulatorStateError
+from perfcounters.simulated import (
+    COMMON_WORDS,
+    CURVE_WAYS,
+    PROCESSOR_WORDS,
+    CacheCounts,
+    CurvePoint,
+    SimulatedCounts,
+    from_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = [
+    "PASSIVE_WAITING",
     "CacheCounts",
+    "Cpuid",
+    "CurvePoint",
     "SimulatedCounts",
     "active",
     "command",
     "ensure_built",
     "load_counts",
+    "options",
     "processors",
     "read",
     "recording",
@@ -47,63 +60,35 @@ __all__ = [
 
 # Of csrc/llcsim/requests.h.
 _PING, _ON, _OFF, _ZERO, _READ = range(0x4C43_0000, 0x4C43_0005)
-_PROTOCOL = 1
-_COMMON_WORDS, _PROCESSOR_WORDS = 3, 5
+_PROTOCOL = 2
 
 Cpuid = Literal["model", "valgrind"]
 
+PASSIVE_WAITING: Mapping[str, str] = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "0",
+    "KMP_BLOCKTIME": "0",
+}
+"""Threads of OpenMP pools sleep while they wait: under Valgrind one thread runs at a time, and
+spinning would be counted as work."""
+
 _PROCESSORS_VARIABLE = "FORMFN_LLCSIM_PROCESSORS"
-
-
-@dataclass(frozen=True)
-class CacheCounts:
-    """
-    What one modelled processor's caches did, in events.
-
-    Attributes:
-        processor: Name of the `Processor`.
-        l1d_misses: Accesses (one for each line touched) that missed the L1d.
-        l2_misses: Those that missed the L2 too; None where there is no L2.
-        llc_references: Demand accesses that reached the LLC.
-        llc_misses: Those that missed it: lines read from memory.
-        llc_writebacks: Dirty lines written to memory.
-    """
-
-    processor: str
-    l1d_misses: int
-    l2_misses: int | None
-    llc_references: int
-    llc_misses: int
-    llc_writebacks: int
-
-    @property
-    def miss_rate(self) -> float | None:
-        """LLC misses per LLC reference; None without references."""
-        return self.llc_misses / self.llc_references if self.llc_references else None
-
-
-@dataclass(frozen=True)
-class SimulatedCounts:
-    """Instructions, data reads and writes of the program, and each model's `CacheCounts`."""
-
-    instructions: int
-    reads: int
-    writes: int
-    caches: tuple[CacheCounts, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the fields as plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> SimulatedCounts:
-        """Make counts from what `to_dict` gave."""
-        caches = tuple(CacheCounts(**cache) for cache in fields["caches"])
-        return cls(fields["instructions"], fields["reads"], fields["writes"], caches)
+_OPTIONS_VARIABLE = "FORMFN_LLCSIM_OPTIONS"
 
 
 def _geometry(level: Level | None) -> str:
-    return "none" if level is None else f"{level.size}/{level.ways}"
+    if level is None:
+        return "none"
+    return f"{level.size}/{level.ways}" + ("/plru" if level.policy == "plru" else "")
+
+
+def _cache_option(p: Processor) -> str:
+    levels = ":".join(_geometry(level) for level in (p.l1d, p.l2, p.llc))
+    return f"--cache={levels}" + ("" if p.inclusion == "non-inclusive" else f":{p.inclusion}")
+
+
+def _yes(value: bool) -> str:  # noqa: FBT001
+    return "yes" if value else "no"
 
 
 def command(
@@ -112,8 +97,10 @@ def command(
     *,
     record_from_start: bool = False,
     output: Path | None = None,
-    exact_fma: bool = False,
+    curve: bool = False,
     cpuid: Cpuid = "model",
+    exact_fma: bool = False,
+    fixed_layout: bool = False,
 ) -> tuple[list[str], dict[str, str]]:
     """
     Give the command that runs a program under llcsim, and the environment to add.
@@ -123,44 +110,66 @@ def command(
         processors: What to model, all in the same run.
         record_from_start: Record the whole program; otherwise only inside `recording`.
         output: A file for the whole program's counts, as JSON (`load_counts` reads it).
-        exact_fma: Emulate fused multiply-adds with one rounding, as Valgrind does, which
-            is some fifty times slower than with two.
+        curve: Count the misses of LLCs of 1 to 64 ways too, each `Processor`'s sets kept.
         cpuid: The caches that the CPUID instruction tells the program, by whose sizes libraries
             block their loops: those of the first of `processors`, or as Valgrind has them
             (256 KiB of L2 and 8 MiB of L3).
+        exact_fma: Emulate fused multiply-adds with one rounding, as Valgrind does, which
+            is some fifty times slower than with two.
+        fixed_layout: The same addresses (no address space randomisation) and the same hash
+            seed of Python in each run, so that two runs count nearly the same.
 
     Raises:
-        SimulatorMissingError: No Valgrind or no compiler.
+        SimulatorMissingError: No Valgrind or no compiler; no `setarch` for a fixed layout.
         SimulatorBuildError: The tool does not build here.
+        SimulatorError: This system does not let a program fix its layout.
     """
     folder = ensure_built()
-    options = [
+    tool = [
         f"--tool={TOOL}",
         "--quiet",
         "--vgdb=no",
         "--child-silent-after-fork=yes",
-        *(f"--cache={_geometry(p.l1d)}:{_geometry(p.l2)}:{_geometry(p.llc)}" for p in processors),
-        f"--record-from-start={'yes' if record_from_start else 'no'}",
-        f"--exact-fma={'yes' if exact_fma else 'no'}",
+        *(_cache_option(p) for p in processors),
+        f"--record-from-start={_yes(record_from_start)}",
+        f"--curve={_yes(curve)}",
         f"--cpuid={cpuid}",
+        f"--exact-fma={_yes(exact_fma)}",
     ]
     if output is not None:
-        options.append(f"--counts-file={output}")
+        tool.append(f"--counts-file={output}")
+    chosen = {"curve": curve, "cpuid": cpuid, "exact_fma": exact_fma, "fixed_layout": fixed_layout}
     environment = {
+        **{name: value for name, value in PASSIVE_WAITING.items() if name not in os.environ},
         "VALGRIND_LIB": str(folder),
         _PROCESSORS_VARIABLE: json.dumps([p.to_dict() for p in processors]),
+        _OPTIONS_VARIABLE: json.dumps(chosen),
     }
-    return ["valgrind", *options, *argv], environment
+    if fixed_layout:
+        environment["PYTHONHASHSEED"] = "0"
+    full = ["valgrind", *tool, *argv]
+    return fixed_layout_command(full) if fixed_layout else full, environment
 
 
 def load_counts(output: Path, processors: Sequence[Processor]) -> SimulatedCounts:
-    """Read the counts file of a whole program that ran with these processors."""
-    fields = json.loads(output.read_text(encoding="ascii"))
-    for cache, processor in zip(fields["caches"], processors, strict=True):
-        cache["processor"] = processor.name
-        if processor.l2 is None:
-            cache["l2_misses"] = None
-    return SimulatedCounts.from_dict(fields)
+    """
+    Read the counts file of a whole program that ran with these processors.
+
+    Raises:
+        SimulatorStateError: It ran with others.
+    """
+    return _counts(json.loads(output.read_text(encoding="ascii")), processors)
+
+
+def _counts(words: Sequence[int], processors: Sequence[Processor]) -> SimulatedCounts:
+    counts = from_words(words, processors)
+    if counts is None:
+        message = (
+            f"the cache simulator gave {len(words)} numbers, which are not those of"
+            f" {len(processors)} modelled processors: it was started with others"
+        )
+        raise SimulatorStateError(message)
+    return counts
 
 
 def active() -> bool:
@@ -178,6 +187,18 @@ def processors() -> tuple[Processor, ...]:
     _require_active()
     described = json.loads(os.environ[_PROCESSORS_VARIABLE])
     return tuple(Processor.from_dict(fields) for fields in described)
+
+
+def options() -> dict[str, object]:
+    """
+    Give what the simulator around this program was started with, and how its pools wait.
+
+    Raises:
+        SimulatorStateError: This program does not run under llcsim.
+    """
+    _require_active()
+    waiting = {name: os.environ.get(name) for name in PASSIVE_WAITING}
+    return {**json.loads(os.environ[_OPTIONS_VARIABLE]), "wait_policy": waiting}
 
 
 def _require_active() -> None:
@@ -218,22 +239,7 @@ def read() -> SimulatedCounts:
         SimulatorStateError: This program does not run under llcsim.
     """
     modelled = processors()
-    n = _COMMON_WORDS + _PROCESSOR_WORDS * len(modelled)
-    words = array("Q", bytes(8 * n))
-    address, _ = words.buffer_info()
-    if _perf.lib.llcsim_request(_READ, address, n, 0) != n:
-        message = f"the cache simulator models other caches than {_PROCESSORS_VARIABLE} says"
-        raise SimulatorStateError(message)
-    instructions, reads, writes, *rest = words
-    caches = tuple(
-        CacheCounts(
-            processor=p.name,
-            l1d_misses=rest[_PROCESSOR_WORDS * i],
-            l2_misses=None if p.l2 is None else rest[_PROCESSOR_WORDS * i + 1],
-            llc_references=rest[_PROCESSOR_WORDS * i + 2],
-            llc_misses=rest[_PROCESSOR_WORDS * i + 3],
-            llc_writebacks=rest[_PROCESSOR_WORDS * i + 4],
-        )
-        for i, p in enumerate(modelled)
-    )
-    return SimulatedCounts(instructions, reads, writes, caches)
+    words = array("Q", bytes(8 * (COMMON_WORDS + (PROCESSOR_WORDS + CURVE_WAYS) * len(modelled))))
+    address, size = words.buffer_info()
+    n = _perf.lib.llcsim_request(_READ, address, size, 0)
+    return _counts(words[:n], modelled)

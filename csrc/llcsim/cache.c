@@ -1,96 +1,130 @@
-#include "cache.h"
+#include "coupled.h"
 
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#include <cpuid.h>
 
-/* A slot holds (line << 1 | dirty); 0 is empty (line 0 is never mapped). The slots
- * of a set are kept in order of use, latest first. */
-typedef uint64_t Slot;
-
-typedef struct {
-    Slot *slots;
-    uint64_t sets;
-    uint64_t mask; /* sets - 1 where sets is a power of two, else 0 */
-    uint32_t ways;
-} Cache;
-
-typedef struct {
-    Cache l1d, l2;
-} Private;
+/* Accesses that go through the levels together. Each level passes on two events for
+ * one at most. */
+#define CHUNK 1024
 
 /* The last-level caches behind one kind of private caches. */
 typedef struct {
-    Cache cache;
-    uint64_t misses, writebacks;
+    Level level;
+    Curve *curve; /* or NULL */
+    Passed passed;
 } Shared;
 
+/* Processors without coupling that have the same private caches. */
 typedef struct {
     Geometry l1d, l2;
-    uint64_t l1d_misses, l2_misses;
+    Passed l1d_passed, l2_passed;
     unsigned first_llc, n_llcs;
 } Hierarchy;
 
-/* Latest line of each set of a cache with few sets, as a Slot: an access to it
- * changes no order in any modelled L1d (each has a multiple of these sets). */
-#define MAX_FILTER_SETS 64
-
 typedef struct {
-    Private privates[MAX_PROCESSORS];
-    Slot filter[MAX_FILTER_SETS];
+    Level l1d[MAX_PROCESSORS], l2[MAX_PROCESSORS]; /* by hierarchy */
+    Filter filter;                                 /* before all hierarchies */
+    Private *coupled[MAX_PROCESSORS];
 } Thread;
 
 static Hierarchy hierarchies[MAX_PROCESSORS];
 static unsigned n_hierarchies;
 static Shared llcs[MAX_PROCESSORS];
-static unsigned llc_of[MAX_PROCESSORS], hierarchy_of[MAX_PROCESSORS];
+static Coupled coupled[MAX_PROCESSORS];
+static unsigned n_coupled;
+static struct {
+    unsigned hierarchy, llc;
+    Coupled *coupled; /* NULL: it is in a hierarchy */
+} places[MAX_PROCESSORS];
+
 static Thread **threads;
 static Thread *current;
+static unsigned current_thread;
 static uint64_t filter_mask;
-static uint64_t n_accesses, n_writes;
+static AccessCounts accesses;
+static const Batch *batch = &batch_plain;
 static Allocate allocate_memory;
 
-static void cache_init(Cache *cache, Geometry geometry)
+static int has_avx2(void)
 {
-    cache->sets = geometry.sets;
-    cache->ways = geometry.ways;
-    cache->mask = (geometry.sets & (geometry.sets - 1)) == 0 ? geometry.sets - 1 : 0;
-    cache->slots = allocate_memory(geometry.sets * geometry.ways * sizeof(Slot));
+    unsigned a, b, c, d, low, high;
+
+    if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0)
+        return 0;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (low & 6) == 6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
+           (b & bit_AVX2) != 0 && (b & bit_BMI2) != 0;
 }
 
 static int same_geometry(Geometry a, Geometry b)
 {
-    return a.sets == b.sets && a.ways == b.ways;
+    return a.sets == b.sets && a.ways == b.ways && a.policy == b.policy;
 }
 
-void cache_configure(const Processor *processors, unsigned n, unsigned max_threads,
+/* The largest power of two up to MAX_FILTER_SETS that divides the sets. */
+static uint64_t filter_sets(uint64_t sets)
+{
+    uint64_t n = MAX_FILTER_SETS;
+    while (sets % n != 0)
+        n /= 2;
+    return n;
+}
+
+static Curve *new_curve(Geometry llc)
+{
+    Curve *curve = allocate_memory(sizeof *curve);
+
+    curve->sets = llc.sets;
+    curve->mask = (llc.sets & (llc.sets - 1)) == 0 ? llc.sets - 1 : 0;
+    curve->lines = allocate_memory(llc.sets * CURVE_WAYS * sizeof curve->lines[0]);
+    return curve;
+}
+
+static void add_coupled(const Processor *processor, unsigned max_threads, int curves)
+{
+    Coupled *c = &coupled[n_coupled++];
+
+    c->processor = *processor;
+    c->n_threads = max_threads;
+    c->privates = allocate_memory(max_threads * sizeof c->privates[0]);
+    c->filter_mask = filter_sets(processor->l1d.sets) - 1;
+    level_init(&c->llc, processor->llc, allocate_memory);
+    c->curve = curves ? new_curve(processor->llc) : 0;
+}
+
+void cache_configure(const Processor *processors, unsigned n, unsigned max_threads, int curves,
                      Allocate allocate)
 {
     unsigned placed = 0;
-    uint64_t common_sets = MAX_FILTER_SETS;
+    int done[MAX_PROCESSORS] = {0};
 
     allocate_memory = allocate;
+    if (has_avx2())
+        batch = &batch_avx2;
     threads = allocate(max_threads * sizeof *threads);
+    filter_mask = MAX_FILTER_SETS - 1;
     for (unsigned i = 0; i < n; i++) {
-        /* The largest power of two that divides each L1d's number of sets. */
-        while (processors[i].l1d.sets % common_sets != 0)
-            common_sets /= 2;
-        hierarchy_of[i] = MAX_PROCESSORS;
-    }
-    filter_mask = common_sets - 1;
-    for (unsigned i = 0; i < n; i++) {
-        if (hierarchy_of[i] != MAX_PROCESSORS)
+        if (processors[i].inclusion != NON_INCLUSIVE) {
+            places[i].coupled = &coupled[n_coupled];
+            add_coupled(&processors[i], max_threads, curves);
+            done[i] = 1;
+        }
+        if (done[i])
             continue;
+        filter_mask &= filter_sets(processors[i].l1d.sets) - 1;
         Hierarchy *h = &hierarchies[n_hierarchies];
         h->l1d = processors[i].l1d;
         h->l2 = processors[i].l2;
         h->first_llc = placed;
         for (unsigned j = i; j < n; j++) {
-            if (!same_geometry(processors[j].l1d, h->l1d) ||
+            if (processors[j].inclusion != NON_INCLUSIVE ||
+                !same_geometry(processors[j].l1d, h->l1d) ||
                 !same_geometry(processors[j].l2, h->l2))
                 continue;
-            hierarchy_of[j] = n_hierarchies;
-            llc_of[j] = placed;
-            cache_init(&llcs[placed++].cache, processors[j].llc);
+            places[j].hierarchy = n_hierarchies;
+            places[j].llc = placed;
+            level_init(&llcs[placed].level, processors[j].llc, allocate);
+            llcs[placed++].curve = curves ? new_curve(processors[j].llc) : 0;
+            done[j] = 1;
         }
         h->n_llcs = placed - h->first_llc;
         n_hierarchies++;
@@ -98,163 +132,129 @@ void cache_configure(const Processor *processors, unsigned n, unsigned max_threa
     cache_set_thread(0);
 }
 
+static void clear(Filter *filter)
+{
+    for (unsigned i = 0; i < MAX_FILTER_SETS; i++)
+        filter->latest[i] = NO_LINE;
+}
+
+static Thread *new_thread(void)
+{
+    Thread *t = allocate_memory(sizeof *t);
+
+    clear(&t->filter);
+    for (unsigned i = 0; i < n_hierarchies; i++) {
+        level_init(&t->l1d[i], hierarchies[i].l1d, allocate_memory);
+        if (hierarchies[i].l2.ways != 0)
+            level_init(&t->l2[i], hierarchies[i].l2, allocate_memory);
+    }
+    for (unsigned i = 0; i < n_coupled; i++) {
+        Private *p = t->coupled[i] = allocate_memory(sizeof *p);
+        clear(&p->filter);
+        level_init(&p->l1d, coupled[i].processor.l1d, allocate_memory);
+        if (coupled[i].processor.l2.ways != 0)
+            level_init(&p->l2, coupled[i].processor.l2, allocate_memory);
+        coupled[i].privates[current_thread] = p;
+    }
+    return t;
+}
+
 void cache_set_thread(unsigned thread)
 {
-    if (threads[thread] == 0) {
-        Thread *t = allocate_memory(sizeof *t);
-        for (unsigned i = 0; i < n_hierarchies; i++) {
-            cache_init(&t->privates[i].l1d, hierarchies[i].l1d);
-            if (hierarchies[i].l2.ways != 0)
-                cache_init(&t->privates[i].l2, hierarchies[i].l2);
-        }
-        threads[thread] = t;
-    }
+    current_thread = thread;
+    if (threads[thread] == 0)
+        threads[thread] = new_thread();
     current = threads[thread];
 }
 
-static inline Slot *set_of(const Cache *cache, uint64_t line)
+static void run_hierarchy(Hierarchy *h, Level *l1d, Level *l2, const Event *events, unsigned n)
 {
-    uint64_t set = cache->mask != 0 || cache->sets == 1 ? line & cache->mask
-                                                        : line % cache->sets;
-    return cache->slots + set * cache->ways;
-}
+    static Event behind_l1d[4 * CHUNK], behind_l2[8 * CHUNK], to_memory[16 * CHUNK];
+    const Event *last = behind_l1d;
 
-/* Use a line: put it first in its set. Returns 1 on a hit; on a miss the line is
- * filled and *evicted is the slot that it displaced (0: none). */
-static inline int cache_use(Cache *cache, uint64_t line, uint64_t write, Slot *evicted)
-{
-    Slot *slot = set_of(cache, line);
-    const Slot *end = slot + cache->ways;
-    Slot *first = slot;
-    const Slot key = line << 1;
-    Slot carried = *slot;
-
-    if ((carried ^ key) < 2) {
-        *slot = carried | write;
-        return 1;
+    n = batch->pass(l1d, events, n, behind_l1d, &h->l1d_passed);
+    if (h->l2.ways != 0) {
+        n = batch->pass(l2, behind_l1d, n, behind_l2, &h->l2_passed);
+        last = behind_l2;
     }
-    while (++slot < end) {
-        Slot held = *slot;
-        *slot = carried;
-        if ((held ^ key) < 2) {
-            *first = held | write;
-            return 1;
-        }
-        carried = held;
-    }
-    *first = key | write;
-    *evicted = carried;
-    return 0;
-}
-
-/* Mark a line dirty where the cache holds it; returns whether it does. */
-static int cache_mark_dirty(Cache *cache, uint64_t line)
-{
-    Slot *slot = set_of(cache, line);
-    for (uint32_t i = 0; i < cache->ways; i++) {
-        if (slot[i] >> 1 == line) {
-            slot[i] |= 1;
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static void write_back_to_llcs(const Hierarchy *h, uint64_t line)
-{
-    for (unsigned i = h->first_llc; i < h->first_llc + h->n_llcs; i++)
-        if (!cache_mark_dirty(&llcs[i].cache, line))
-            llcs[i].writebacks++;
-}
-
-static void access_hierarchy(Hierarchy *h, Private *p, uint64_t line, uint64_t write)
-{
-    Slot evicted;
-
-    if (cache_use(&p->l1d, line, write, &evicted))
+    if (n == 0)
         return;
-    h->l1d_misses++;
-    if ((evicted & 1) != 0 &&
-        (p->l2.ways == 0 || !cache_mark_dirty(&p->l2, evicted >> 1)))
-        write_back_to_llcs(h, evicted >> 1);
-    if (p->l2.ways != 0) {
-        if (cache_use(&p->l2, line, 0, &evicted))
-            return;
-        h->l2_misses++;
-        if ((evicted & 1) != 0)
-            write_back_to_llcs(h, evicted >> 1);
-    }
     for (unsigned i = h->first_llc; i < h->first_llc + h->n_llcs; i++) {
-        if (cache_use(&llcs[i].cache, line, 0, &evicted))
-            continue;
-        llcs[i].misses++;
-        llcs[i].writebacks += evicted & 1;
+        batch->pass(&llcs[i].level, last, n, to_memory, &llcs[i].passed);
+        if (llcs[i].curve != 0)
+            batch->stack(llcs[i].curve, last, n);
     }
-}
-
-static inline void access_line(Thread *t, uint64_t line, uint64_t write)
-{
-    Slot *latest = &t->filter[line & filter_mask];
-    const Slot key = line << 1;
-
-    /* A write needs the line to be dirty already. */
-    if (LIKELY((*latest | (write ^ 1)) == (key | 1)))
-        return;
-    *latest = (*latest ^ key) < 2 ? *latest | write : key | write;
-    for (unsigned i = 0; i < n_hierarchies; i++)
-        access_hierarchy(&hierarchies[i], &t->privates[i], line, write);
 }
 
 void cache_consume(const uint64_t *first, const uint64_t *last)
 {
+    static Event events[2 * CHUNK];
     Thread *const t = current;
-    uint64_t accesses = n_accesses, writes = n_writes;
 
-    for (; first < last; first++) {
-        const uint64_t entry = *first;
-        if (UNLIKELY(entry == 0))
-            continue;
-        const uint64_t address = entry & ENTRY_ADDRESS_MASK;
-        const uint64_t size = (entry & ~ENTRY_WRITE) >> ENTRY_SIZE_SHIFT;
-        const uint64_t line = address >> LINE_BITS;
-        const uint64_t last_line = (address + size - 1) >> LINE_BITS;
-        const uint64_t write = entry >> 63;
-
-        accesses++;
-        writes += write;
-        access_line(t, line, write);
-        if (UNLIKELY(line != last_line))
-            access_line(t, last_line, write);
+    for (unsigned i = 0; i < n_coupled; i++)
+        coupled_consume(&coupled[i], t->coupled[i], batch, first, last);
+    while (first < last) {
+        const uint64_t *end = last - first > CHUNK ? first + CHUNK : last;
+        const unsigned n = batch->filter(&t->filter, filter_mask, first, end, &accesses, events);
+        for (unsigned i = 0; i < n_hierarchies; i++)
+            run_hierarchy(&hierarchies[i], &t->l1d[i], &t->l2[i], events, n);
+        first = end;
     }
-    n_accesses = accesses;
-    n_writes = writes;
+}
+
+static void zero_curve(Curve *curve)
+{
+    if (curve == 0)
+        return;
+    curve->references = 0;
+    for (unsigned i = 0; i < CURVE_WAYS; i++)
+        curve->hits[i] = 0;
 }
 
 void cache_zero_counts(void)
 {
-    n_accesses = n_writes = 0;
-    for (unsigned i = 0; i < n_hierarchies; i++) {
-        Hierarchy *h = &hierarchies[i];
-        h->l1d_misses = h->l2_misses = 0;
-        for (unsigned j = h->first_llc; j < h->first_llc + h->n_llcs; j++)
-            llcs[j].misses = llcs[j].writebacks = 0;
+    const Passed none = {0, 0};
+
+    accesses = (AccessCounts){0, 0, 0, 0};
+    for (unsigned i = 0; i < n_hierarchies; i++)
+        hierarchies[i].l1d_passed = hierarchies[i].l2_passed = none;
+    for (unsigned i = 0; i < MAX_PROCESSORS; i++) {
+        llcs[i].passed = none;
+        zero_curve(llcs[i].curve);
+    }
+    for (unsigned i = 0; i < n_coupled; i++) {
+        coupled[i].counts = (CacheCounts){0, 0, 0, 0, 0};
+        zero_curve(coupled[i].curve);
     }
 }
 
 void cache_read(unsigned processor, CacheCounts *counts)
 {
-    const Hierarchy *h = &hierarchies[hierarchy_of[processor]];
-    const Shared *llc = &llcs[llc_of[processor]];
+    const Hierarchy *h = &hierarchies[places[processor].hierarchy];
+    const Shared *llc = &llcs[places[processor].llc];
 
-    counts->l1d_misses = h->l1d_misses;
-    counts->l2_misses = h->l2_misses;
-    counts->llc_references = h->l2.ways != 0 ? h->l2_misses : h->l1d_misses;
-    counts->llc_misses = llc->misses;
-    counts->llc_writebacks = llc->writebacks;
+    if (places[processor].coupled != 0) {
+        *counts = places[processor].coupled->counts;
+        return;
+    }
+    counts->l1d_misses = h->l1d_passed.misses;
+    counts->l2_misses = h->l2_passed.misses;
+    counts->llc_references = h->l2.ways != 0 ? h->l2_passed.misses : h->l1d_passed.misses;
+    counts->llc_misses = llc->passed.misses;
+    counts->llc_writebacks = llc->passed.writebacks;
 }
 
-void cache_read_accesses(uint64_t *reads, uint64_t *writes)
+void cache_read_accesses(AccessCounts *counts)
 {
-    *reads = n_accesses - n_writes;
-    *writes = n_writes;
+    *counts = accesses;
+}
+
+void cache_read_curve(unsigned processor, uint64_t misses[CURVE_WAYS])
+{
+    const Curve *curve = places[processor].coupled != 0 ? places[processor].coupled->curve
+                                                        : llcs[places[processor].llc].curve;
+    uint64_t left = curve->references;
+
+    for (unsigned i = 0; i < CURVE_WAYS; i++)
+        misses[i] = left -= curve->hits[i];
 }

@@ -1,11 +1,18 @@
 /* The cache model: private L1d and L2 for each thread, shared last-level caches.
  *
  * Independent of Valgrind, so that it can be tested alone: it is fed recorded
- * accesses and asked for counts. All caches are set-associative with true LRU,
- * write-allocate and write-back, with 64-byte lines, and neither inclusive nor
- * exclusive. A write-back marks the line dirty where the next level holds it and
- * otherwise goes on towards memory; it allocates nothing and does not count as a
- * use of the line.
+ * accesses and asked for counts. All caches are set-associative, write-allocate and
+ * write-back, with 64-byte lines. There is no coherence between private caches.
+ *
+ * Where nothing else is said (NON_INCLUSIVE), levels are neither inclusive nor
+ * exclusive: a write-back marks the line dirty where the next level holds it and
+ * otherwise goes on towards memory; it allocates nothing and does not count as a use
+ * of the line. A line evicted from an INCLUSIVE LLC leaves all private caches too.
+ * An EXCLUSIVE LLC holds what the last private level evicted, clean or dirty; a hit
+ * takes the line out of it; L2 includes L1d there.
+ *
+ * A non-temporal store takes its line out of the thread's private caches and the
+ * LLC, which writes it back if it was dirty, and counts as no miss.
  */
 #ifndef LLCSIM_CACHE_H
 #define LLCSIM_CACHE_H
@@ -15,21 +22,33 @@
 #define LINE_BITS 6
 #define LINE_SIZE (1u << LINE_BITS)
 #define MAX_PROCESSORS 16
+#define CURVE_WAYS 64
 
-/* A recorded access: address in bits 0-55, size in bytes in bits 56-62, and
- * whether it writes in bit 63. A whole entry of 0 is an access that did not take
- * place (a false guard). An access of more than 64 bytes is recorded in parts. */
+/* A recorded access: address in bits 0-54, whether it writes in bit 55, size in bytes
+ * in bits 56-63. A non-temporal store has ENTRY_NON_TEMPORAL added to its size. A
+ * whole entry of 0 is an access that did not take place (a false guard). An access
+ * of more than 64 bytes is recorded in parts. */
 #define ENTRY_SIZE_SHIFT 56
-#define ENTRY_WRITE (UINT64_C(1) << 63)
-#define ENTRY_ADDRESS_MASK ((UINT64_C(1) << ENTRY_SIZE_SHIFT) - 1)
+#define ENTRY_WRITE (UINT64_C(1) << 55)
+#define ENTRY_ADDRESS_MASK (ENTRY_WRITE - 1)
+#define ENTRY_NON_TEMPORAL 128
+
+typedef enum {
+    LRU,
+    TREE_PLRU, /* ways are a power of two, 64 at most */
+} Policy;
+
+typedef enum { NON_INCLUSIVE, INCLUSIVE, EXCLUSIVE } Inclusion;
 
 typedef struct {
     uint64_t sets;
     uint32_t ways; /* 0: this level does not exist */
+    Policy policy;
 } Geometry;
 
 typedef struct {
     Geometry l1d, l2, llc;
+    Inclusion inclusion; /* of the LLC */
 } Processor;
 
 typedef struct {
@@ -40,12 +59,18 @@ typedef struct {
     uint64_t llc_writebacks; /* dirty lines that reached memory */
 } CacheCounts;
 
-/* Returns zeroed memory that is never freed. */
+typedef struct {
+    uint64_t reads, writes;           /* non-temporal stores among the writes */
+    uint64_t non_temporal_stores;
+    uint64_t non_temporal_bytes;
+} AccessCounts;
+
+/* Returns zeroed memory that is never freed, aligned to LINE_SIZE. */
 typedef void *(*Allocate)(uint64_t bytes);
 
 /* Set up `n` modelled processors, once. Processors with the same L1d and L2 share
- * the model of these. */
-void cache_configure(const Processor *processors, unsigned n, unsigned max_threads,
+ * the model of these. With `curves`, misses are also counted by LLC size. */
+void cache_configure(const Processor *processors, unsigned n, unsigned max_threads, int curves,
                      Allocate allocate);
 
 /* Accesses from now on are those of this thread (0 to max_threads - 1). */
@@ -56,6 +81,10 @@ void cache_consume(const uint64_t *first, const uint64_t *last);
 
 void cache_zero_counts(void);
 void cache_read(unsigned processor, CacheCounts *counts);
-void cache_read_accesses(uint64_t *reads, uint64_t *writes);
+void cache_read_accesses(AccessCounts *counts);
+
+/* Misses that an LRU LLC with the sets of this processor's would have behind its
+ * private caches if it had 1, 2 ... CURVE_WAYS ways and were not inclusive. */
+void cache_read_curve(unsigned processor, uint64_t misses[CURVE_WAYS]);
 
 #endif

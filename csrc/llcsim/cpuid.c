@@ -94,6 +94,8 @@ static Registers cache_leaf(UInt subleaf)
             (subleaf == 0 ? DATA : UNIFIED);
     r.ebx = (g.ways - 1) << 22 | (LINE_SIZE - 1);
     r.ecx = g.sets - 1;
+    if (subleaf == last)
+        r.edx = (modelled.inclusion == INCLUSIVE) << 1;
     return r;
 }
 

@@ -20,6 +20,12 @@ IRSB *llcsim_record(IRSB *sb);
 /* record.c: run what is recorded so far through the cache model. */
 void llcsim_flush(void);
 
+/* record.c: zero all counts, of the cache model too; the caches keep their lines. */
+void llcsim_zero_counts(void);
+
+/* record.c: accesses so far, after a flush. */
+void llcsim_read_accesses(AccessCounts *counts);
+
 /* record.c: instructions executed while recording. */
 extern ULong llcsim_instructions;
 

@@ -18,20 +18,29 @@ static UInt n_processors;
 static Bool start_recording = False;
 static Bool exact_fma = False;
 static Bool correct_cpuid = True;
+static Bool curves = False;
 static const HChar *counts_file = NULL;
 
 static Bool recording = False;
 static ThreadId running = 0;
 static Int first_process;
 
-/* One "SIZE/WAYS" in bytes, or "none"; returns what follows it, or NULL. */
+/* The text after `word`, NULL if it does not begin so. */
+static const HChar *after(const HChar *text, const HChar *word)
+{
+    const SizeT length = VG_(strlen)(word);
+    return VG_(strncmp)(text, word, length) == 0 ? text + length : NULL;
+}
+
+/* One "SIZE/WAYS" in bytes with "/plru" after it or not, or "none"; returns what follows
+ * it, or NULL. */
 static const HChar *parse_geometry(const HChar *text, Geometry *geometry, Bool optional)
 {
     HChar *end;
 
-    if (optional && VG_(strncmp)(text, "none", 4) == 0) {
-        *geometry = (Geometry){0, 0};
-        return text + 4;
+    if (optional && after(text, "none") != NULL) {
+        *geometry = (Geometry){0, 0, LRU};
+        return after(text, "none");
     }
     ULong size = VG_(strtoull10)(text, &end);
     if (end == text || *end != '/')
@@ -40,11 +49,16 @@ static const HChar *parse_geometry(const HChar *text, Geometry *geometry, Bool o
     ULong ways = VG_(strtoull10)(text, &end);
     if (end == text || ways == 0 || ways > 1024 || size == 0 || size % (LINE_SIZE * ways) != 0)
         return NULL;
-    *geometry = (Geometry){size / (LINE_SIZE * ways), (uint32_t)ways};
-    return end;
+    *geometry = (Geometry){size / (LINE_SIZE * ways), (uint32_t)ways, LRU};
+    text = after(end, "/plru");
+    if (text == NULL)
+        return end;
+    geometry->policy = TREE_PLRU;
+    return (ways & (ways - 1)) == 0 && ways <= 64 ? text : NULL;
 }
 
-/* --cache=L1D:L2:LLC, each SIZE/WAYS; L2 may be "none". */
+/* --cache=L1D:L2:LLC, each SIZE/WAYS[/plru], then perhaps :inclusive or :exclusive; L2
+ * may be "none". */
 static Bool parse_processor(const HChar *text)
 {
     Processor *p = &processors[n_processors];
@@ -53,7 +67,12 @@ static Bool parse_processor(const HChar *text)
         return False;
     if ((text = parse_geometry(text, &p->l1d, False)) == NULL || *text++ != ':' ||
         (text = parse_geometry(text, &p->l2, True)) == NULL || *text++ != ':' ||
-        (text = parse_geometry(text, &p->llc, False)) == NULL || *text != '\0')
+        (text = parse_geometry(text, &p->llc, False)) == NULL)
+        return False;
+    p->inclusion = VG_STREQ(text, ":inclusive")   ? INCLUSIVE
+                   : VG_STREQ(text, ":exclusive") ? EXCLUSIVE
+                                                  : NON_INCLUSIVE;
+    if (p->inclusion == NON_INCLUSIVE && *text != '\0')
         return False;
     n_processors++;
     return True;
@@ -65,12 +84,14 @@ static Bool process_option(const HChar *arg)
 
     if (VG_STR_CLO(arg, "--cache", text)) {
         if (!parse_processor(text))
-            VG_(fmsg_bad_option)(arg, "expected L1D:L2:LLC, each BYTES/WAYS (L2 may be none), "
-                                      "at most %d of them\n", MAX_PROCESSORS);
+            VG_(fmsg_bad_option)(arg, "expected L1D:L2:LLC, each BYTES/WAYS[/plru] (L2 may be "
+                                      "none), then :inclusive, :exclusive or nothing, at most "
+                                      "%d of them\n", MAX_PROCESSORS);
         return True;
     }
     return VG_BOOL_CLO(arg, "--record-from-start", start_recording) ||
            VG_BOOL_CLO(arg, "--exact-fma", exact_fma) ||
+           VG_BOOL_CLO(arg, "--curve", curves) ||
            VG_XACT_CLO(arg, "--cpuid=model", correct_cpuid, True) ||
            VG_XACT_CLO(arg, "--cpuid=valgrind", correct_cpuid, False) ||
            VG_STR_CLO(arg, "--counts-file", counts_file);
@@ -79,8 +100,10 @@ static Bool process_option(const HChar *arg)
 static void print_usage(void)
 {
     VG_(printf)(
-        "    --cache=L1D:L2:LLC         a processor to model, each level BYTES/WAYS, L2 or none\n"
-        "                               (repeat for several; one at least)\n"
+        "    --cache=L1D:L2:LLC[:inclusive|:exclusive]\n"
+        "                               a processor to model, each level BYTES/WAYS[/plru], L2\n"
+        "                               or none (repeat for several; one at least)\n"
+        "    --curve=no|yes             count misses by LLC size too, 1 to 64 ways [no]\n"
         "    --record-from-start=no|yes record from the first instruction [no: on request]\n"
         "    --counts-file=FILE         write the counts there as JSON when the program ends\n"
         "    --exact-fma=no|yes         emulate fused multiply-adds as Valgrind does [no]\n"
@@ -95,7 +118,8 @@ static void print_debug_usage(void)
 
 static void *allocate(uint64_t bytes)
 {
-    return VG_(calloc)("llcsim.cache", 1, bytes);
+    const Addr memory = (Addr)VG_(calloc)("llcsim.cache", 1, bytes + LINE_SIZE);
+    return (void *)VG_ROUNDUP(memory, LINE_SIZE);
 }
 
 static void post_options(void)
@@ -104,7 +128,7 @@ static void post_options(void)
         VG_(fmsg)("llcsim: no processor to model: give --cache=L1D:L2:LLC\n");
         VG_(exit)(1);
     }
-    cache_configure(processors, n_processors, VG_N_THREADS, allocate);
+    cache_configure(processors, n_processors, VG_N_THREADS, curves, allocate);
     llcsim_show_caches_of(&processors[0]);
     first_process = VG_(getpid)();
     recording = start_recording;
@@ -141,22 +165,20 @@ static void set_recording(Bool on)
     VG_(discard_translations_safely)((Addr)0x1000, ~(SizeT)0xfff, "llcsim");
 }
 
-static void zero_counts(void)
-{
-    llcsim_flush();
-    llcsim_instructions = 0;
-    cache_zero_counts();
-}
+#define ALL_WORDS                                                                              \
+    (LLCSIM_COMMON_WORDS + (LLCSIM_PROCESSOR_WORDS + LLCSIM_CURVE_WAYS) * MAX_PROCESSORS)
 
-static UInt read_counts(ULong *words, UInt n)
+static UInt read_counts(ULong *words)
 {
-    ULong all[LLCSIM_COMMON_WORDS + LLCSIM_PROCESSOR_WORDS * MAX_PROCESSORS];
-    ULong *next = all;
+    AccessCounts accesses;
+    ULong *next = words;
 
-    llcsim_flush();
+    llcsim_read_accesses(&accesses);
     *next++ = llcsim_instructions;
-    cache_read_accesses((uint64_t *)&next[0], (uint64_t *)&next[1]);
-    next += 2;
+    *next++ = accesses.reads;
+    *next++ = accesses.writes;
+    *next++ = accesses.non_temporal_stores;
+    *next++ = accesses.non_temporal_bytes;
     for (UInt p = 0; p < n_processors; p++) {
         CacheCounts c;
         cache_read(p, &c);
@@ -166,10 +188,19 @@ static UInt read_counts(ULong *words, UInt n)
         *next++ = c.llc_misses;
         *next++ = c.llc_writebacks;
     }
-    if (n > next - all)
-        n = next - all;
-    for (UInt i = 0; i < n; i++)
-        words[i] = all[i];
+    for (UInt p = 0; p < n_processors && curves; p++, next += LLCSIM_CURVE_WAYS)
+        cache_read_curve(p, (uint64_t *)next);
+    return next - words;
+}
+
+static UInt give_counts(ULong *words, UInt n)
+{
+    static ULong all[ALL_WORDS];
+    const UInt known = read_counts(all);
+
+    if (n > known)
+        n = known;
+    VG_(memcpy)(words, all, n * sizeof words[0]);
     return n;
 }
 
@@ -186,24 +217,31 @@ static Bool handle_request(ThreadId tid, UWord *args, UWord *answer)
         *answer = 1;
         return True;
     case LLCSIM_ZERO:
-        zero_counts();
+        llcsim_zero_counts();
         *answer = 1;
         return True;
     case LLCSIM_READ:
-        *answer = read_counts((ULong *)args[1], args[2]);
+        *answer = give_counts((ULong *)args[1], args[2]);
         return True;
     default:
         return False;
     }
 }
 
+/* What READ gives, as a JSON list. */
+static void write_counts(VgFile *f)
+{
+    static ULong words[ALL_WORDS];
+    const UInt n = read_counts(words);
+
+    for (UInt i = 0; i < n; i++)
+        VG_(fprintf)(f, "%s%llu", i == 0 ? "[" : ", ", words[i]);
+    VG_(fprintf)(f, "]\n");
+}
+
 /* A child made by fork() ends here too: the counts are those of the first process. */
 static void finish(Int exit_code)
 {
-    ULong w[LLCSIM_COMMON_WORDS + LLCSIM_PROCESSOR_WORDS * MAX_PROCESSORS];
-    static const HChar *const names[LLCSIM_PROCESSOR_WORDS] = {
-        "l1d_misses", "l2_misses", "llc_references", "llc_misses", "llc_writebacks"};
-
     (void)exit_code;
     if (counts_file == NULL || VG_(getpid)() != first_process)
         return;
@@ -212,16 +250,7 @@ static void finish(Int exit_code)
         VG_(umsg)("llcsim: cannot write %s\n", counts_file);
         return;
     }
-    read_counts(w, sizeof w / sizeof w[0]);
-    VG_(fprintf)(f, "{\"instructions\": %llu, \"reads\": %llu, \"writes\": %llu, \"caches\": [",
-                 w[0], w[1], w[2]);
-    for (UInt p = 0; p < n_processors; p++) {
-        for (UInt i = 0; i < LLCSIM_PROCESSOR_WORDS; i++)
-            VG_(fprintf)(f, "%s\"%s\": %llu", i == 0 ? (p == 0 ? "{" : ", {") : ", ", names[i],
-                         w[LLCSIM_COMMON_WORDS + LLCSIM_PROCESSOR_WORDS * p + i]);
-        VG_(fprintf)(f, "}");
-    }
-    VG_(fprintf)(f, "]}\n");
+    write_counts(f);
     VG_(fclose)(f);
 }
 

@@ -4,11 +4,16 @@
  * for each access at a constant distance from it. Before every exit it stores the new
  * position and adds the instructions executed since the last such point. The buffer
  * is emptied at the head of a superblock, when what is left could be too little.
+ *
+ * An access that follows another at ascending addresses of the same base, within 64
+ * bytes in all, shares its entry: the two touch the same lines in the same order as
+ * one access of their joint size. So does a repetition of the same access.
  */
 #include "llcsim.h"
 #include "pub_tool_basics.h"
 #include "pub_tool_libcassert.h"
 #include "pub_tool_machine.h"
+#include "pub_tool_mallocfree.h"
 #include "pub_tool_tooliface.h"
 
 /* The buffer fits in a small L2. No superblock makes as many as RESERVE accesses. */
@@ -19,17 +24,57 @@ static ULong buffer[BUFFER_ENTRIES];
 static ULong *position = buffer;
 ULong llcsim_instructions = 0;
 
+/* Accesses that share another's entry: reads, and writes in units of 2^32. Emptied with
+ * the buffer, long before either could overflow. */
+static ULong shared = 0;
+static ULong shared_reads = 0, shared_writes = 0;
+
 void llcsim_flush(void)
 {
     cache_consume((const uint64_t *)buffer, (const uint64_t *)position);
     position = buffer;
+    shared_reads += shared & 0xffffffff;
+    shared_writes += shared >> 32;
+    shared = 0;
 }
+
+void llcsim_zero_counts(void)
+{
+    llcsim_flush();
+    llcsim_instructions = shared_reads = shared_writes = 0;
+    cache_zero_counts();
+}
+
+void llcsim_read_accesses(AccessCounts *counts)
+{
+    llcsim_flush();
+    cache_read_accesses(counts);
+    counts->reads += shared_reads;
+    counts->writes += shared_writes;
+}
+
+/* An address as a temporary, IRTemp_INVALID for none, plus a constant. */
+typedef struct {
+    IRTemp base;
+    ULong offset;
+} Place;
+
+typedef struct {
+    IRExpr *address; /* NULL: there is no access to emit */
+    Place place;
+    UInt size;
+    Bool write;
+} Access;
 
 typedef struct {
     IRSB *out;
-    IRTemp start; /* the position at the head of this superblock */
-    UInt entries; /* recorded so far */
+    IRTemp start;      /* the position at the head of this superblock */
+    UInt entries;      /* recorded so far */
     UInt instructions; /* since the last exit */
+    UInt shared_reads, shared_writes; /* since the last exit */
+    Bool non_temporal; /* the instruction under way stores past the caches */
+    Place *places;     /* of the temporaries that were here before */
+    Access pending;    /* the latest, whose entry others may share */
 } Recorder;
 
 static IRExpr *constant(ULong value)
@@ -78,41 +123,137 @@ static void begin(Recorder *r)
                                                              address_of(&position))));
 }
 
+static void add_to(Recorder *r, ULong *counter, ULong amount)
+{
+    if (amount == 0)
+        return;
+    IRExpr *before = assign(r, Ity_I64, IRExpr_Load(Iend_LE, Ity_I64, address_of(counter)));
+    store(r, address_of(counter),
+          assign(r, Ity_I64, IRExpr_Binop(Iop_Add64, before, constant(amount))));
+}
+
+/* Store one entry; guard is NULL or an I1 atom. */
+static void emit(Recorder *r, IRExpr *address, ULong tag, IRExpr *guard)
+{
+    IRExpr *entry;
+
+    tl_assert(r->entries < RESERVE);
+    if (address->tag == Iex_Const)
+        entry = constant(address->Iex.Const.con->Ico.U64 | tag);
+    else
+        entry = assign(r, Ity_I64, IRExpr_Binop(Iop_Or64, address, constant(tag)));
+    if (guard != NULL)
+        entry = assign(r, Ity_I64, IRExpr_ITE(guard, entry, constant(0)));
+    store(r, buffer_at(r, r->entries++), entry);
+}
+
+static ULong tag_of(UInt size, Bool write)
+{
+    return ((ULong)size << ENTRY_SIZE_SHIFT) | (write ? ENTRY_WRITE : 0);
+}
+
+static void emit_pending(Recorder *r)
+{
+    const Access *p = &r->pending;
+    if (p->address != NULL)
+        emit(r, p->address, tag_of(p->size, p->write), NULL);
+    r->pending.address = NULL;
+}
+
 /* Before an exit: make what was recorded and counted so far visible. */
 static void settle(Recorder *r)
 {
+    emit_pending(r);
     if (r->entries != 0)
         store(r, address_of(&position), buffer_at(r, r->entries));
-    if (r->instructions != 0) {
-        IRExpr *before = assign(
-            r, Ity_I64, IRExpr_Load(Iend_LE, Ity_I64, address_of(&llcsim_instructions)));
-        store(r, address_of(&llcsim_instructions),
-              assign(r, Ity_I64, IRExpr_Binop(Iop_Add64, before, constant(r->instructions))));
-        r->instructions = 0;
-    }
+    add_to(r, &llcsim_instructions, r->instructions);
+    add_to(r, &shared, r->shared_reads | (ULong)r->shared_writes << 32);
+    r->instructions = r->shared_reads = r->shared_writes = 0;
+}
+
+static Place place_of(const Recorder *r, const IRExpr *address)
+{
+    if (address->tag == Iex_Const)
+        return (Place){IRTemp_INVALID, address->Iex.Const.con->Ico.U64};
+    return r->places[address->Iex.RdTmp.tmp];
+}
+
+/* Note what a temporary is, if it is an address plus a constant. */
+static void note_place(Recorder *r, IRTemp t, const IRExpr *e)
+{
+    r->places[t] = (Place){t, 0};
+    if (e->tag == Iex_RdTmp)
+        r->places[t] = r->places[e->Iex.RdTmp.tmp];
+    if (e->tag != Iex_Binop || (e->Iex.Binop.op != Iop_Add64 && e->Iex.Binop.op != Iop_Sub64) ||
+        e->Iex.Binop.arg1->tag != Iex_RdTmp || e->Iex.Binop.arg2->tag != Iex_Const)
+        return;
+    const ULong distance = e->Iex.Binop.arg2->Iex.Const.con->Ico.U64;
+    Place from = r->places[e->Iex.Binop.arg1->Iex.RdTmp.tmp];
+    from.offset += e->Iex.Binop.op == Iop_Add64 ? distance : -distance;
+    r->places[t] = from;
+}
+
+/* Let an access share the pending one's entry, if it may. */
+static Bool share(Recorder *r, const Access *a)
+{
+    Access *p = &r->pending;
+
+    if (p->address == NULL || p->place.base != a->place.base)
+        return False;
+    const ULong ahead = a->place.offset - p->place.offset;
+    const Bool same = ahead == 0 && a->size == p->size;
+    if (!same && (a->write != p->write || ahead < p->size || ahead + a->size > LINE_SIZE))
+        return False;
+    if (p->write && a->write)
+        r->shared_writes++;
+    else
+        r->shared_reads++;
+    p->write = p->write || a->write;
+    p->size = ahead + a->size;
+    return True;
 }
 
 /* Record one access; guard is NULL or an I1 atom. */
 static void record(Recorder *r, IRExpr *address, UInt size, Bool write, IRExpr *guard)
 {
-    for (UInt done = 0; done < size; done += LINE_SIZE) {
-        UInt part = size - done < LINE_SIZE ? size - done : LINE_SIZE;
-        ULong tag = ((ULong)part << ENTRY_SIZE_SHIFT) | (write ? ENTRY_WRITE : 0);
-        IRExpr *entry;
-
-        tl_assert(r->entries < RESERVE);
-        if (address->tag == Iex_Const) {
-            entry = constant((address->Iex.Const.con->Ico.U64 + done) | tag);
-        } else {
-            IRExpr *part_address =
-                done == 0 ? address
-                          : assign(r, Ity_I64, IRExpr_Binop(Iop_Add64, address, constant(done)));
-            entry = assign(r, Ity_I64, IRExpr_Binop(Iop_Or64, part_address, constant(tag)));
+    if (guard == NULL && size <= LINE_SIZE && !(write && r->non_temporal)) {
+        const Access a = {address, place_of(r, address), size, write};
+        if (!share(r, &a)) {
+            emit_pending(r);
+            r->pending = a;
         }
-        if (guard != NULL)
-            entry = assign(r, Ity_I64, IRExpr_ITE(guard, entry, constant(0)));
-        store(r, buffer_at(r, r->entries++), entry);
+        return;
     }
+    emit_pending(r);
+    for (UInt done = 0; done < size; done += LINE_SIZE) {
+        const UInt part = size - done < LINE_SIZE ? size - done : LINE_SIZE;
+        const UInt past_caches = write && r->non_temporal ? ENTRY_NON_TEMPORAL : 0;
+        IRExpr *at = address;
+        if (done != 0)
+            at = address->tag == Iex_Const
+                     ? constant(address->Iex.Const.con->Ico.U64 + done)
+                     : assign(r, Ity_I64, IRExpr_Binop(Iop_Add64, address, constant(done)));
+        emit(r, at, tag_of(part + past_caches, write), guard);
+    }
+}
+
+/* Whether an instruction is a MOVNT store (MOVNTI, MOVNTQ, MOVNTDQ, MOVNTPS, MOVNTPD and
+ * their VEX forms), of which nothing is left in the IR. */
+static Bool is_non_temporal_store(const UChar *code, UInt length)
+{
+    const UChar *end = code + length;
+
+    if (code + 3 <= end && code[0] == 0xc5)
+        return code[2] == 0x2b || code[2] == 0xe7;
+    if (code + 4 <= end && code[0] == 0xc4)
+        return (code[1] & 0x1f) == 1 && (code[3] == 0x2b || code[3] == 0xe7);
+    while (code < end && (*code == 0x66 || *code == 0x2e || *code == 0x36 || *code == 0x3e ||
+                          *code == 0x26 || *code == 0x64 || *code == 0x65 || *code == 0x67))
+        code++;
+    if (code < end && (*code & 0xf0) == 0x40)
+        code++;
+    return code + 2 <= end && code[0] == 0x0f &&
+           (code[1] == 0x2b || code[1] == 0xe7 || code[1] == 0xc3);
 }
 
 static UInt size_of(IRType type)
@@ -146,8 +287,11 @@ static void record_statement(Recorder *r, const IRSB *sb, IRStmt *s)
     switch (s->tag) {
     case Ist_IMark:
         r->instructions++;
+        r->non_temporal = is_non_temporal_store((const UChar *)(Addr)s->Ist.IMark.addr,
+                                                s->Ist.IMark.len);
         break;
     case Ist_WrTmp:
+        note_place(r, s->Ist.WrTmp.tmp, s->Ist.WrTmp.data);
         if (s->Ist.WrTmp.data->tag == Iex_Load)
             record(r, s->Ist.WrTmp.data->Iex.Load.addr,
                    size_of(s->Ist.WrTmp.data->Iex.Load.ty), False, NULL);
@@ -180,9 +324,12 @@ static void record_statement(Recorder *r, const IRSB *sb, IRStmt *s)
 
 IRSB *llcsim_record(IRSB *sb)
 {
-    Recorder r = {deepCopyIRSBExceptStmts(sb), IRTemp_INVALID, 0, 0};
+    Recorder r = {.out = deepCopyIRSBExceptStmts(sb), .start = IRTemp_INVALID};
     Int i = 0;
 
+    r.places = VG_(malloc)("llcsim.record", sb->tyenv->types_used * sizeof r.places[0]);
+    for (Int t = 0; t < sb->tyenv->types_used; t++)
+        r.places[t] = (Place){t, 0};
     while (i < sb->stmts_used && sb->stmts[i]->tag != Ist_IMark)
         addStmtToIRSB(r.out, sb->stmts[i++]);
     begin(&r);
@@ -191,5 +338,6 @@ IRSB *llcsim_record(IRSB *sb)
         addStmtToIRSB(r.out, sb->stmts[i]);
     }
     settle(&r);
+    VG_(free)(r.places);
     return r.out;
 }

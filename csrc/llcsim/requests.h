@@ -14,11 +14,14 @@ enum {
     LLCSIM_READ, /* (address, n): write up to n 64-bit words there; returns how many */
 };
 
-#define LLCSIM_PROTOCOL 1
+#define LLCSIM_PROTOCOL 2
 
-/* READ: instructions, reads, writes, then for each processor five words: L1d misses,
- * L2 misses, LLC references, LLC misses, LLC write-backs. */
-#define LLCSIM_COMMON_WORDS 3
+/* READ: instructions, reads, writes, non-temporal stores and their bytes; for each
+ * processor five words: L1d misses, L2 misses, LLC references, LLC misses, LLC
+ * write-backs. With --curve=yes, for each processor the misses of an LRU LLC with its
+ * sets and 1, 2 ... LLCSIM_CURVE_WAYS ways. */
+#define LLCSIM_COMMON_WORDS 5
 #define LLCSIM_PROCESSOR_WORDS 5
+#define LLCSIM_CURVE_WAYS 64
 
 #endif

@@ -33,11 +33,11 @@ def compile_program(tmp_path_factory: pytest.TempPathFactory) -> Compile:
         pytest.skip("no gcc: the programs to simulate cannot be compiled")
     folder = tmp_path_factory.mktemp("programs")
 
-    def compile_(name: str, *options: str) -> Path:
-        program = folder / Path(name).stem
+    def compile_(source: str, *options: str, name: str = "") -> Path:
+        program = folder / (name or Path(source).stem)
         if not program.exists():
             command = ["gcc", "-Wall", f"-I{PERF_EVENT}", f"-I{llcsim_sources()}"]
-            subprocess.run([*command, str(HERE / name), "-o", str(program), *options], check=True)
+            subprocess.run([*command, str(HERE / source), "-o", str(program), *options], check=True)
         return program
 
     return compile_

@@ -1,40 +1,66 @@
-/* The cache model alone: harness SETS/WAYS:SETS/WAYS:SETS/WAYS... < trace
- * The trace is binary: pairs of 64-bit words, thread and entry (cache.h). Prints reads and
- * writes, then each processor's five counts on a line. */
+/* The cache model alone: harness CURVES PROCESSOR... < trace
+ * A processor is nine numbers between colons: sets, ways and policy of L1d, L2 and LLC, then
+ * the inclusion. The trace is binary: pairs of 64-bit words, thread and entry (cache.h). Prints
+ * reads, writes, non-temporal stores and their bytes, then each processor's five counts on a
+ * line, its curve after them if CURVES is 1. */
 #include "cache.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+#define BATCH 5000
 
 static void *allocate(uint64_t bytes)
 {
     return calloc(1, bytes ? bytes : 1);
 }
 
+static void run(const uint64_t *pairs, size_t n)
+{
+    static uint64_t entries[BATCH];
+    size_t k = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        entries[k++] = pairs[2 * i + 1];
+        if (i + 1 == n || pairs[2 * i + 2] != pairs[2 * i]) {
+            cache_set_thread(pairs[2 * i]);
+            cache_consume(entries, entries + k);
+            k = 0;
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
+    static uint64_t pairs[2 * BATCH];
     Processor processors[MAX_PROCESSORS] = {0};
-    uint64_t pair[2], reads, writes;
+    const int n = argc - 2, curves = atoi(argv[1]);
+    AccessCounts a;
+    size_t read;
 
-    for (int i = 1; i < argc; i++) {
-        unsigned long long g[6];
-        if (sscanf(argv[i], "%llu/%llu:%llu/%llu:%llu/%llu", g, g + 1, g + 2, g + 3, g + 4, g + 5) != 6)
+    for (int i = 0; i < n; i++) {
+        unsigned g[10];
+        if (sscanf(argv[i + 2], "%u:%u:%u:%u:%u:%u:%u:%u:%u:%u", g, g + 1, g + 2, g + 3, g + 4, g + 5, g + 6,
+                   g + 7, g + 8, g + 9) != 10)
             return 2;
-        processors[i - 1] = (Processor){{g[0], g[1]}, {g[2], g[3]}, {g[4], g[5]}};
+        processors[i] = (Processor){{g[0], g[1], g[2]}, {g[3], g[4], g[5]}, {g[6], g[7], g[8]}, g[9]};
     }
-    cache_configure(processors, argc - 1, 8, allocate);
-    while (fread(pair, sizeof pair, 1, stdin) == 1) {
-        cache_set_thread(pair[0]);
-        cache_consume(&pair[1], &pair[1] + 1);
-    }
-    cache_read_accesses(&reads, &writes);
-    printf("%llu %llu\n", (unsigned long long)reads, (unsigned long long)writes);
-    for (int i = 0; i < argc - 1; i++) {
+    cache_configure(processors, n, 8, curves, allocate);
+    while ((read = fread(pairs, 16, BATCH, stdin)) != 0)
+        run(pairs, read);
+    cache_read_accesses(&a);
+    printf("%lu %lu %lu %lu\n", a.reads, a.writes, a.non_temporal_stores, a.non_temporal_bytes);
+    for (int i = 0; i < n; i++) {
         CacheCounts c;
+        uint64_t misses[CURVE_WAYS];
         cache_read(i, &c);
-        printf("%llu %llu %llu %llu %llu\n", (unsigned long long)c.l1d_misses,
-               (unsigned long long)c.l2_misses, (unsigned long long)c.llc_references,
-               (unsigned long long)c.llc_misses, (unsigned long long)c.llc_writebacks);
+        printf("%lu %lu %lu %lu %lu", c.l1d_misses, c.l2_misses, c.llc_references, c.llc_misses,
+               c.llc_writebacks);
+        if (curves)
+            cache_read_curve(i, misses);
+        for (int w = 0; curves && w < CURVE_WAYS; w++)
+            printf(" %lu", misses[w]);
+        printf("\n");
     }
     return 0;
 }

@@ -77,7 +77,9 @@ def test_the_named_processors_are_as_published():
     """The paper's text for `paper`; Intel's data for the i5-7600K."""
     paper, i5 = caches.resolve("paper,i5-7600k")
     assert (paper.l1d, paper.l2, paper.llc) == (Level(32 << 10, 8), Level(256 << 10, 4), Level(4 << 20, 16))
-    assert i5.llc == Level(6 << 20, 12)
+    assert (i5.llc, i5.inclusion) == (Level(6 << 20, 12), "inclusive")
+    (zen3,) = caches.resolve("zen3")
+    assert (zen3.l2, zen3.llc, zen3.inclusion) == (Level(512 << 10, 8), Level(32 << 20, 16), "exclusive")
 
 
 def test_size_and_ways_go_behind_the_own_caches(monkeypatch):
@@ -87,6 +89,9 @@ def test_size_and_ways_go_behind_the_own_caches(monkeypatch):
     first, second = caches.resolve("6M/12, host, 6M/12")
     assert (first.l1d, first.l2, first.llc) == (own.l1d, own.l2, Level(6 << 20, 12))
     assert second == own
+    (third,) = caches.resolve("8M/16/plru:exclusive")
+    assert (third.llc, third.inclusion, third.l2) == (Level(8 << 20, 16, "plru"), "exclusive", own.l2)
+    assert third.describe().startswith("exclusive LLC 8 MiB/16-way tree-PLRU behind")
 
 
 def test_an_l2_can_be_taken_away_or_changed():
@@ -102,6 +107,8 @@ def test_an_l2_can_be_taken_away_or_changed():
         ("4M", "SIZE/WAYS"),
         ("5M/7", "multiple"),
         ("0K/4", "multiple"),
+        ("6M/12/plru", "power of two"),
+        ("4M/16:exclusiv", "did you mean|unknown cache"),
         ("", "no cache to model"),
         (",", "no cache to model"),
     ],
@@ -115,5 +122,6 @@ def test_what_cannot_be_read_is_said(spec, said):
 
 def test_a_processor_survives_its_dict():
     """to_dict and from_dict are inverse, with and without an L2."""
-    for processor in (*caches.resolve("paper"), *caches.resolve("paper", l2=None)):
+    tree = Processor("t", Level(32768, 8, "plru"), None, Level(4 << 20, 16, "plru"), "a test", "exclusive")
+    for processor in (*caches.resolve("paper,zen3"), *caches.resolve("paper", l2=None), tree):
         assert Processor.from_dict(processor.to_dict()) == processor

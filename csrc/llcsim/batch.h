@@ -1,0 +1,48 @@
+/* Many events through one level at a time, which is exact where no level acts back on
+ * those before it. Two builds of the same code, of which the processor's best runs. */
+#ifndef LLCSIM_BATCH_H
+#define LLCSIM_BATCH_H
+
+#include "level.h"
+
+/* The latest line of each set of a cache with few sets: an access to it changes nothing
+ * in any L1d whose sets are a multiple of these. Kept as an entry without size: the
+ * line's address, and ENTRY_WRITE if it is dirty. NO_LINE is none. */
+#define MAX_FILTER_SETS 64
+#define NO_LINE ENTRY_ADDRESS_MASK
+typedef struct {
+    uint64_t latest[MAX_FILTER_SETS];
+} Filter;
+
+/* LRU stacks: of each set the CURVE_WAYS lines used last, latest first. */
+typedef struct {
+    uint64_t *lines;
+    uint64_t sets, mask;
+    int holed; /* whether a line was ever taken out */
+    uint64_t references;
+    uint64_t hits[CURVE_WAYS]; /* by position in the stack */
+} Curve;
+
+INLINE uint64_t *curve_stack(const Curve *curve, uint64_t line)
+{
+    return curve->lines + CURVE_WAYS * (curve->mask != 0 ? line & curve->mask : line % curve->sets);
+}
+
+typedef struct {
+    uint64_t misses;     /* DEMAND events that a level passed on */
+    uint64_t writebacks; /* dirty lines that it passed on */
+} Passed;
+
+typedef struct {
+    /* Turn recorded accesses into events, leaving out repeats; returns how many (two
+     * an access at most). */
+    unsigned (*filter)(Filter *filter, uint64_t mask, const uint64_t *first,
+                       const uint64_t *last, AccessCounts *counts, Event *out);
+    /* Run events through a level; returns how many go on (two an event at most). */
+    unsigned (*pass)(Level *level, const Event *in, unsigned n, Event *out, Passed *passed);
+    void (*stack)(Curve *curve, const Event *in, unsigned n);
+} Batch;
+
+extern const Batch batch_plain, batch_avx2;
+
+#endif

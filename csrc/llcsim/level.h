@@ -1,0 +1,124 @@
+/* One set-associative cache: what is in it and what it evicts next. */
+#ifndef LLCSIM_LEVEL_H
+#define LLCSIM_LEVEL_H
+
+#include "cache.h"
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define INLINE static inline __attribute__((always_inline))
+
+/* What passes between levels: a line, and what happens to it. */
+typedef uint64_t Event;
+enum {
+    WRITE = 1,        /* with DEMAND: the access writes; else the line is dirty */
+    DEMAND = 0,
+    WRITE_BACK = 2,
+    NON_TEMPORAL = 4, /* the line leaves the caches */
+    KINDS = 7,
+};
+#define EVENT_BITS 3
+
+/* A cached line: the line << EVENT_BITS | whether it is dirty. 0 is empty (line 0 is
+ * never mapped). */
+typedef uint64_t Slot;
+#define DIRTY 1u
+
+#define MAX_ORDERED_WAYS 16
+
+typedef enum {
+    ORDERED, /* LRU: order[set] has the ways' numbers, four bits each, latest lowest */
+    TREE,    /* tree-PLRU: order[set] has the tree's bits, the root's is bit 1 */
+    LISTED,  /* LRU of more ways: the slots themselves stand in order of use */
+} Keeping;
+
+typedef struct {
+    Slot *slots;
+    uint64_t *order;
+    uint64_t sets;
+    uint64_t mask;   /* sets - 1 where sets is a power of two, else 0 */
+    uint32_t ways;
+    uint32_t stride; /* slots from set to set: ways, rounded up to four */
+    Keeping keeping;
+} Level;
+
+void level_init(Level *level, Geometry geometry, Allocate allocate);
+
+INLINE uint64_t level_set(const Level *level, uint64_t line)
+{
+    return level->mask != 0 ? line & level->mask : line % level->sets;
+}
+
+INLINE uint64_t order_position(uint64_t order, unsigned way)
+{
+    const uint64_t ones = UINT64_C(0x1111111111111111);
+    const uint64_t differs = order ^ way * ones;
+    return __builtin_ctzll((differs - ones) & ~differs & ones << 3) & ~3u;
+}
+
+/* The order with this way made the latest. */
+INLINE uint64_t order_touched(uint64_t order, unsigned way)
+{
+    const uint64_t at = order_position(order, way);
+    const uint64_t later = order & ((UINT64_C(1) << at) - 1);
+    const uint64_t earlier = order & ~UINT64_C(15) << at;
+    return earlier | later << 4 | way;
+}
+
+/* The order with this way made the one to evict next. */
+INLINE uint64_t order_retired(uint64_t order, unsigned way, unsigned ways)
+{
+    const uint64_t at = order_position(order, way);
+    const uint64_t later = order & ((UINT64_C(1) << at) - 1);
+    const uint64_t earlier = order >> 4 & ~UINT64_C(0) << at;
+    return earlier | later | (uint64_t)way << 4 * (ways - 1);
+}
+
+INLINE unsigned order_last(uint64_t order, unsigned ways)
+{
+    return order >> 4 * (ways - 1) & 15;
+}
+
+/* Each bit of the tree on the way to a leaf points away from it. */
+INLINE uint64_t tree_touched(uint64_t tree, unsigned way, unsigned ways)
+{
+    for (unsigned node = 1, half = ways / 2; half != 0; half /= 2) {
+        const unsigned right = (way & half) != 0;
+        tree = right ? tree & ~(UINT64_C(1) << node) : tree | UINT64_C(1) << node;
+        node = 2 * node + right;
+    }
+    return tree;
+}
+
+INLINE unsigned tree_victim(uint64_t tree, unsigned ways)
+{
+    unsigned node = 1;
+    while (node < ways)
+        node = 2 * node + (tree >> node & 1);
+    return node - ways;
+}
+
+/* Which way of a set holds this line; `ways` if none. An empty one for line 0. */
+INLINE unsigned level_find(const Level *level, uint64_t set, uint64_t line)
+{
+    const Slot *slots = level->slots + set * level->stride;
+    unsigned way = 0;
+    while (way < level->ways && (slots[way] & ~(Slot)DIRTY) != line << EVENT_BITS)
+        way++;
+    return way;
+}
+
+int level_holds(const Level *level, uint64_t line);
+
+/* Use a line, filling it if need be. Returns whether it hit; on a miss *evicted is the
+ * slot that it displaced (0: none). */
+int level_use(Level *level, uint64_t line, uint64_t dirty, Slot *evicted);
+
+/* Mark a line dirty where the cache holds it, which is no use of it; returns whether
+ * it does. */
+int level_mark_dirty(Level *level, uint64_t line);
+
+/* Take a line out; returns its slot, 0 if it was not there. */
+Slot level_remove(Level *level, uint64_t line);
+
+#endif
