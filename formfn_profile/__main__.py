@@ -15,6 +15,7 @@ COMMANDS = {
     "compare": "what got faster or slower from one file of records to another",
     "export": "records as a suite of pyperf or as CSV",
     "correlate": "how FLOPs, LLC misses, instructions and latency go together",
+    "plot": "the paper's figures, a roofline, misses against the size of the LLC",
     "claims": "the paper's findings, checked on this machine's records",
 }
 # Modules of commands whose own name is that of what they call.
@@ -22,6 +23,7 @@ _MODULES = {
     "compare": "compare_command",
     "export": "export_command",
     "correlate": "correlate_command",
+    "plot": "plot_command",
     "claims": "claims_command",
 }
 

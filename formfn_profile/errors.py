@@ -62,6 +62,12 @@ class UnknownNetworkError(UnknownNameError):
     kind = "network"
 
 
+class UnknownFigureError(UnknownNameError):
+    """There is no figure of this name."""
+
+    kind = "figure"
+
+
 class NetworkError(FormfnError):
     """A network cannot be built."""
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from formfn_profile.results import PointKey, Record
 
 NATIVE = "torch"
+CPU = "openvino-cpu"
+GPU = "openvino-gpu"
 OWN_CACHE = "host"
 PAPER_CACHE = "paper"
 
@@ -76,6 +78,11 @@ class Observation:
     def is_pattern(self) -> bool:
         """Tell a network of equal blocks from a named network or a model file."""
         return self.point.pattern == self.point.network
+
+    @property
+    def measured(self) -> bool:
+        """Tell whether anything was: a point may have failures alone."""
+        return bool(self.timed) or self.counted is not None
 
     @property
     def best_timed(self) -> Record | None:
@@ -213,13 +220,40 @@ def speed_up(one: Observation, among: Iterable[Observation]) -> Estimate | None:
     Both must have been timed with the same cap on the instruction set; without one, where both were.
     """
     native = twin(one, among)
-    if native is None:
-        return None
-    caps = sorted(set(one.timed) & set(native.timed), key=lambda cap: cap != "native")
-    if not caps:
-        return None
-    ours, theirs = latency(one.timed[caps[0]]), latency(native.timed[caps[0]])
-    return theirs.over(ours) if ours and theirs else None
+    return None if native is None else _timed_ratio(native, one)
+
+
+def network_point(name: str, backend: str, among: Iterable[Observation]) -> Observation | None:
+    """
+    Return a named network on a backend, single precision preferred.
+
+    "darts-optimized" is "darts" run by another PyTorch: in OpenVINO the two are one network, and either
+    record stands for both.
+    """
+    names = [name] if name not in NETWORKS else [name, *same_network(name)]
+    found = [each for each in among if each.point.backend == backend and each.point.network in names]
+    return min(
+        found,
+        key=lambda each: (names.index(each.point.network), each.point.precision != "f32"),
+        default=None,
+    )
+
+
+def network_gain(name: str, backend: str, among: Sequence[Observation]) -> Estimate | None:
+    """Return a named network's speed-up over what native PyTorch means for it."""
+    ours = network_point(name, backend, among)
+    native = network_point(name, native_backend(name), among)
+    return None if ours is None or native is None else _timed_ratio(native, ours)
+
+
+def same_network(name: str) -> list[str]:
+    """Return the other names of a network."""
+
+    def built(network: str) -> tuple[object, ...]:
+        known = NETWORKS[network]
+        return known.module, known.function, known.arguments
+
+    return [other for other in NETWORKS if other != name and built(other) == built(name)]
 
 
 def sweeps(points: Iterable[Observation], axis: Axis) -> list[Sweep]:
@@ -269,6 +303,14 @@ def miss_source(points: Iterable[Observation]) -> tuple[bool, str | None]:
     return bool(caches), min((name for name in caches if name), default=None)
 
 
+def gpu_reason(points: Iterable[Observation]) -> str:
+    """Say why there is nothing of a GPU."""
+    for each in points:
+        if each.point.backend == GPU and each.failures:
+            return f"not measured: {each.failures[-1].reason}"
+    return "not measured (name the backend openvino-gpu on a machine that has one)"
+
+
 def vector_family(isa: str | None) -> str | None:
     """
     Return the family of vector instructions that a record's `isa` names, the main one.
@@ -284,5 +326,13 @@ def vector_family(isa: str | None) -> str | None:
     return named[0] if "(" in isa or len(set(named)) == 1 else None
 
 
+def _timed_ratio(native: Observation, one: Observation) -> Estimate | None:
+    caps = sorted(set(one.timed) & set(native.timed), key=lambda cap: cap != "native")
+    if not caps:
+        return None
+    ours, theirs = latency(one.timed[caps[0]]), latency(native.timed[caps[0]])
+    return theirs.over(ours) if ours and theirs else None
+
+
 def _measured(sweep: Sweep) -> int:
-    return sum(bool(each.timed or each.counted) for each in sweep.observations)
+    return sum(each.measured for each in sweep.observations)

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from formfn_profile.networks import NETWORKS
 from formfn_profile.observations import (
+    CPU,
+    GPU,
     NATIVE,
     Estimate,
     Observation,
     Sweep,
     best,
+    gpu_reason,
     miss_source,
     observations,
     speed_up,
@@ -26,8 +29,6 @@ if TYPE_CHECKING:
     from formfn_profile.results import Record
     from formfn_profile.table import CacheFigures
 
-CPU = "openvino-cpu"
-GPU = "openvino-gpu"
 DEEP, SHALLOW = 50, 10
 
 
@@ -151,10 +152,7 @@ class Data:
 
     def gpu_reason(self) -> str:
         """Say why there is nothing of a GPU."""
-        for each in self.points:
-            if each.point.backend == GPU and each.failures:
-                return f"the GPU was not measured: {each.failures[-1].reason}"
-        return "no GPU was measured: name the backend openvino-gpu"
+        return f"the GPU was {gpu_reason(self.points)}"
 
 
 def missing_patterns(found: Iterable[str]) -> str | None:

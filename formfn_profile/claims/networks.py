@@ -23,6 +23,7 @@ from formfn_profile.claims.verdicts import (
     percentage,
 )
 from formfn_profile.networks import NETWORKS
+from formfn_profile.observations import network_gain
 
 if TYPE_CHECKING:
     from formfn_profile.observations import Estimate, Observation
@@ -157,23 +158,8 @@ def _accelerated(data: Data) -> dict[str, Observation]:
 
 
 def _gains(data: Data) -> dict[str, Estimate]:
-    """
-    Return the speed-ups by network. DARTS through explicit oneDNN is the same network: where OpenVINO ran
-    it under its plain name only, that is what it is compared with.
-    """
-    accelerated = _accelerated(data)
-    gains = {name: gain for name, each in accelerated.items() if (gain := data.gain(each))}
-    if EXPLICIT not in gains and "darts" in accelerated:
-        native = [
-            each
-            for each in data.named
-            if each.point.network in ("darts", EXPLICIT) and each.point.backend == "torch-onednn"
-        ]
-        ours = accelerated["darts"].latency()
-        theirs = native[0].latency() if native else None
-        if ours and theirs:
-            gains[EXPLICIT] = theirs.over(ours)
-    return {name: gains[name] for name in NETWORKS if name in gains}
+    """Return the speed-ups by network."""
+    return {name: gain for name in NETWORKS if (gain := network_gain(name, CPU, data.named))}
 
 
 def _one_gain(data: Data, name: str, percent: float) -> Finding:

@@ -69,7 +69,30 @@ def test_correlate_as_json(capsys, records):
     assert {each["backend"] for each in json.loads(out)["correlations"]} == {"torch", "openvino-cpu"}
 
 
-@pytest.mark.parametrize("command", ["claims", "correlate"])
+def test_plot_draws_what_the_records_hold_and_says_what_not(capsys, records, tmp_path):
+    status, out, _ = run(capsys, "plot", records, "-o", tmp_path / "pictures", "--format", "svg")
+    assert status == 0
+    drawn = {path.stem for path in (tmp_path / "pictures").iterdir()}
+    assert drawn == {"figure1", "figure2", "figure3", "figure4", "roofline", "misses"}
+    assert "figure5: nothing to draw: no named network was timed" in out
+
+
+def test_plot_refuses_in_a_line(capsys, records, tmp_path):
+    (tmp_path / "bad.json").write_text("[]")
+    (tmp_path / "file").write_text("")
+    for words, said in (
+        (("--figures", "figure5"), "no named network was timed"),
+        (("--figures", "figure9"), "there is no figure 'figure9'"),
+        (("--ceilings", tmp_path / "bad.json"), "holds no ceilings"),
+        (("-o", tmp_path / "file"), "cannot write to"),
+    ):
+        status, out, err = run(capsys, "plot", records, *words)
+        assert (status, out) == (1, "")
+        assert said in err
+        assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["claims", "correlate", "plot"])
 def test_what_a_user_can_cause_is_one_line(capsys, tmp_path, command):
     empty, broken = tmp_path / "empty.jsonl", tmp_path / "broken.jsonl"
     empty.write_text("")
@@ -100,7 +123,7 @@ def test_compressed_records_are_read_and_damaged_ones_refused(capsys, records, t
     assert "cannot read records" in err
 
 
-@pytest.mark.parametrize("command", ["claims", "correlate"])
+@pytest.mark.parametrize("command", ["claims", "correlate", "plot"])
 def test_help_loads_no_library(command):
     code = (
         f"import sys; from formfn_profile.__main__ import main\n"

@@ -44,7 +44,7 @@ LAYERS = (
         "formfn_profile.compare",
         "formfn_profile.export",
     ),
-    ("formfn_profile.observations", "formfn_profile.gather"),
+    ("formfn_profile.observations", "formfn_profile.gather", "formfn_profile.ceilings"),
     ("formfn_profile.correlate", "formfn_profile.claims", "formfn_profile.plots"),
     ("formfn_profile.running",),
     (
@@ -53,6 +53,7 @@ LAYERS = (
         "formfn_profile.export_command",
         "formfn_profile.correlate_command",
         "formfn_profile.claims_command",
+        "formfn_profile.plot_command",
         "formfn_profile.__main__",
     ),
 )
@@ -65,7 +66,7 @@ FROM_RECORDS_ONLY = (
     "formfn_profile.observations",
     "formfn_profile.correlate",
     "formfn_profile.claims.__init__",
-    "formfn_profile.plots",
+    "formfn_profile.plots.__init__",
 )
 COMMANDS = (
     "formfn_profile.llc",
@@ -73,6 +74,7 @@ COMMANDS = (
     "formfn_profile.export_command",
     "formfn_profile.correlate_command",
     "formfn_profile.claims_command",
+    "formfn_profile.plot_command",
     "formfn_profile.__main__",
     "perfcounters.__main__",
     "perfcounters.doctor",

@@ -1,10 +1,4 @@
-"""
-Pictures, from records only.
-
-A backend has one colour everywhere (Okabe and Ito's palette, told apart by the colour-blind) and one
-marker; latency is solid, LLC misses are dashed. Axes are logarithmic; a zero, which such an axis has no
-place for, is a "below" marker at its lower edge.
-"""
+"""The picture of `formfn-profile llc`: latency and LLC misses against depth, a column a cache."""
 
 from __future__ import annotations
 
@@ -12,27 +6,16 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from formfn_profile.errors import ResultsError
+from formfn_profile.plots import style
 from formfn_profile.results import Record, Row, pair
 from formfn_profile.samples import summarize
 from formfn_profile.table import cache_figures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-COLOURS = {
-    "torch": "#D55E00",
-    "torch-onednn": "#E69F00",
-    "torch-no-onednn": "#CC79A7",
-    "torch-channels-last": "#56B4E9",
-    "openvino-cpu": "#0072B2",
-    "openvino-gpu": "#009E73",
-}
-MARKERS = {"torch": "o", "openvino-cpu": "s", "openvino-gpu": "D"}
-TITLES = {"torch": "PyTorch", "openvino-cpu": "OpenVINO CPU", "openvino-gpu": "OpenVINO GPU"}
 
 _PANEL_INCHES = (5.4, 3.7)
 _CAPTION_COLUMNS = 19  # characters an inch at the caption's size
@@ -84,21 +67,6 @@ def depth_figure(records: Sequence[Record]) -> Figure:
     return figure
 
 
-def save(figure: Figure, path: Path) -> None:
-    """
-    Write a figure; the suffix says the format (.png, .svg, .pdf).
-
-    Raises:
-        ResultsError: The file cannot be written.
-    """
-    try:
-        figure.savefig(path, dpi=160)
-    except (OSError, ValueError) as error:
-        raise ResultsError(
-            f"cannot write the picture {path}: {error}. Name another file with --plot"
-        ) from None
-
-
 def _caches(rows: Sequence[Row]) -> list[str | None]:
     found = dict.fromkeys(
         figures.cache for row in rows if row.counted for figures in cache_figures(row.counted)
@@ -121,8 +89,8 @@ def _misses(row: Row, cache: str | None) -> float | None:
 
 def _style(backend: str) -> dict[str, Any]:
     return {
-        "color": COLOURS.get(backend, "#000000"),
-        "marker": MARKERS.get(backend, "^"),
+        "color": style.colour(backend),
+        "marker": style.MARKERS.get(backend, "^"),
         "markersize": 5,
         "linewidth": 1.8,
     }
@@ -130,21 +98,21 @@ def _style(backend: str) -> dict[str, Any]:
 
 def _panel(axes: Axes, twin: Axes, rows: Sequence[Row], cache: str | None) -> None:
     for backend, each in _series(rows).items():
-        style = _style(backend)
+        look = _style(backend)
         timed = [(_depth(row), summarize(row.timed.latency_s)) for row in each if row.timed]
         points = [(depth, summary) for depth, summary in timed if summary]
-        axes.plot([d for d, _ in points], [s.median * 1e3 for _, s in points], **style)
+        axes.plot([d for d, _ in points], [s.median * 1e3 for _, s in points], **look)
         spans = [(d, s.interval) for d, s in points if s.interval]
         axes.vlines(
             [d for d, _ in spans],
             [low * 1e3 for _, (low, _) in spans],
             [high * 1e3 for _, (_, high) in spans],
-            color=style["color"],
+            color=look["color"],
             linewidth=4,
             alpha=0.35,
         )
         counted = [(_depth(row), misses) for row in each if (misses := _misses(row, cache))]
-        hollow = style | {"markerfacecolor": "white", "linestyle": (0, (4, 2))}
+        hollow = look | {"markerfacecolor": "white", "linestyle": (0, (4, 2))}
         twin.plot([d for d, _ in counted], [m for _, m in counted], **hollow)
     for each_axes in (axes, twin):
         each_axes.set_xscale("log")
@@ -216,7 +184,7 @@ def _below(axes: Axes, twin: Axes, rows: Sequence[Row], cache: str | None) -> No
             marker="v",
             markersize=8,
             markerfacecolor="white",
-            markeredgecolor=COLOURS.get(backend, "#000000"),
+            markeredgecolor=style.colour(backend),
             markeredgewidth=1.6,
             clip_on=False,
             zorder=5,
@@ -227,7 +195,7 @@ def _below(axes: Axes, twin: Axes, rows: Sequence[Row], cache: str | None) -> No
             xytext=(8, 10 + 10 * place),
             textcoords="offset points",
             fontsize=7,
-            color=COLOURS.get(backend, "#000000"),
+            color=style.colour(backend),
         )
 
 
@@ -236,11 +204,11 @@ def _legend(figure: Figure, rows: Sequence[Row]) -> None:
 
     handles = []
     for backend in _series(rows):
-        style = _style(backend)
-        title = TITLES.get(backend, backend)
-        handles.append(Line2D([], [], label=f"{title}: latency", **style))
-        hollow = style | {"markerfacecolor": "white", "linestyle": (0, (4, 2))}
-        handles.append(Line2D([], [], label=f"{title}: LLC misses", **hollow))
+        look = _style(backend)
+        name = style.title(backend)
+        handles.append(Line2D([], [], label=f"{name}: latency", **look))
+        hollow = look | {"markerfacecolor": "white", "linestyle": (0, (4, 2))}
+        handles.append(Line2D([], [], label=f"{name}: LLC misses", **hollow))
     figure.legend(handles=handles, loc="upper center", ncols=4, fontsize=8, frameon=False, handlelength=3.2)
 
 
@@ -260,21 +228,11 @@ def _caption(rows: Sequence[Row], columns: int) -> str:
     if counted is None:
         parts.append("LLC misses: not counted.")
     elif counted.counts[0].source == "simulated":
-        caches = "; ".join(_geometry(cache) for cache in counted.caches)
+        caches = "; ".join(style.geometry(cache) for cache in counted.caches)
         parts.append(f"LLC misses: simulated (llcsim, ISA {counted.isa or 'not known'}), caches {caches}.")
     else:
         parts.append(f"LLC misses: hardware counters; caches {point.machine.get('caches', 'not known')}.")
     return "\n".join(textwrap.wrap(" ".join(parts), columns))
-
-
-def _geometry(cache: Any) -> str:
-    def level(name: str) -> str:
-        size = cache[f"{name}_bytes"]
-        return f"{size / 2**20:g} MiB" if size >= 2**20 else f"{size / 2**10:g} KiB"
-
-    middle = f", L2 {level('l2')}/{cache['l2_ways']}" if cache.get("l2_bytes") else ""
-    first = f"{cache['name']}: L1d {level('l1d')}/{cache['l1d_ways']}"
-    return f"{first}{middle}, LLC {level('llc')}/{cache['llc_ways']}"
 
 
 def _depth(row: Row) -> int:

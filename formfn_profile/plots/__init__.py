@@ -1,0 +1,58 @@
+"""Pictures, from records only: one function each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from formfn_profile.plots.bars import networks_figure
+from formfn_profile.plots.curves import miss_curve_figure, roofline_figure
+from formfn_profile.plots.llc_figure import depth_figure
+from formfn_profile.plots.panels import latency_figure, misses_figure
+from formfn_profile.plots.style import COLOURS, save
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from matplotlib.figure import Figure
+
+    from formfn_profile.ceilings import Ceilings
+    from formfn_profile.results import Record
+
+__all__ = [
+    "COLOURS",
+    "FIGURES",
+    "depth_figure",
+    "latency_figure",
+    "miss_curve_figure",
+    "misses_figure",
+    "networks_figure",
+    "roofline_figure",
+    "save",
+]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a study: what it shows, and how it is drawn from records (and ceilings)."""
+
+    title: str
+    draw: Callable[[Sequence[Record], Ceilings | None], Figure]
+
+
+FIGURES: dict[str, Picture] = {
+    "figure1": Picture("Latency against depth", lambda records, _: latency_figure(records, "depth")),
+    "figure2": Picture("Latency against width", lambda records, _: latency_figure(records, "width")),
+    "figure3": Picture(
+        "LLC misses and latency against depth", lambda records, _: misses_figure(records, "depth")
+    ),
+    "figure4": Picture(
+        "LLC misses and latency against width", lambda records, _: misses_figure(records, "width")
+    ),
+    "figure5": Picture("Named networks", lambda records, _: networks_figure(records)),
+    "roofline": Picture("Roofline", roofline_figure),
+    "misses": Picture(
+        "LLC misses against the size of the LLC", lambda records, _: miss_curve_figure(records)
+    ),
+}
+"""Every picture of the report by name, the paper's five first."""

@@ -1,0 +1,264 @@
+"""Beyond the paper: the roofline, and misses against the size of the LLC."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from formfn_profile.errors import ResultsError
+from formfn_profile.observations import NATIVE, Observation, best, miss_source, observations
+from formfn_profile.plots import style
+from formfn_profile.results import LINE_BYTES
+from formfn_profile.table import cache_figures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from formfn_profile.ceilings import Ceilings
+    from formfn_profile.results import Record
+
+_PANEL = (3.75, 2.8)
+_COLUMNS = 3
+
+
+def roofline_figure(
+    records: Iterable[Record], ceilings: Ceilings | None = None, cache: str | None = "best"
+) -> Figure:
+    """
+    Draw what each pattern computes a second against the FLOPs it gets out of a byte moved between LLC and
+    memory (lines read and lines written back), under the machine's `ceilings`.
+
+    Each pattern is drawn at its deepest; a grey line leads from PyTorch to OpenVINO.
+
+    Raises:
+        ResultsError: No pattern was both timed and counted.
+    """
+    every = observations(records)
+    name = miss_source(every)[1] if cache == "best" else cache
+    deepest = _deepest(every)
+    placed = {key: at for key, each in deepest.items() if (at := _place(each, name))}
+    if not placed:
+        raise ResultsError(
+            "nothing to draw under a roofline: no pattern was timed and has LLC misses counted."
+            " Measure with counts, and networks that do not fit in the cache"
+        )
+    points = [deepest[key] for key in placed]
+    networks = list(dict.fromkeys(network for network, _, _ in placed))
+    listed = ", ".join(f"{number} {network}" for number, network in enumerate(networks, 1))
+    left_out = [
+        f"{network} on {backend}" for network, backend, _ in deepest if (network, backend, _) not in placed
+    ]
+    extra = [
+        f"Patterns at their deepest: {listed}.",
+        f"Bytes: 64 for each LLC line read or written back, LLC of {name or 'the hardware'}.",
+        _ceilings_text(ceilings),
+    ]
+    if left_out:
+        extra.append(f"Left out, not both timed and counted or without misses: {', '.join(left_out)}.")
+    first = points[0].point
+    shape = _shape(first).capitalize()
+    caption = style.caption(points, shape, counts=True, extra=extra)
+    figure, grid = style.frame(1, 1, (7.2, 4.4), caption, sides=(0.8, 0.4), top=0.5)
+    axes = grid[0, 0]
+    _limits(axes, list(placed.values()), ceilings)
+    if ceilings:
+        _roof(axes, ceilings)
+    for number, network in enumerate(networks, 1):
+        _pattern(axes, number, {key: at for key, at in placed.items() if key[0] == network})
+    axes.set_xlabel("arithmetic intensity, FLOPs a byte of memory traffic", fontsize=9)
+    axes.set_ylabel("GFLOP/s", fontsize=9)
+    axes.grid(which="major", color="#DDDDDD", linewidth=0.6)
+    axes.set_axisbelow(True)
+    handles = _handles(points)
+    figure.legend(handles=handles, loc="upper center", ncols=len(handles), fontsize=8, frameon=False)
+    return figure
+
+
+def miss_curve_figure(records: Iterable[Record]) -> Figure:
+    """
+    Draw LLC misses of a call against the size of the LLC, a panel a pattern (at its deepest), a line a
+    backend. Only caches behind one and the same L1d and L2 are joined.
+
+    Raises:
+        ResultsError: No pattern was counted with two sizes of LLC behind the same L1d and L2.
+    """
+    every = observations(records)
+    curves = {key: found for key, each in _deepest(every).items() if len(found := _curve(each)) > 1}
+    if not curves:
+        raise ResultsError(
+            "nothing to draw against the size of the LLC: it takes simulated counts with several sizes behind"
+            " one L2. Count with --cache 1M/16,2M/16,4M/16,8M/16 --L2 256K/4"
+        )
+    networks = list(dict.fromkeys(network for network, _, _ in curves))
+    points = [_deepest(every)[key] for key in curves]
+    first = points[0].point
+    shape = f"Patterns at their deepest, {_shape(first)}"
+    counted = points[0].counted
+    isa = (counted and counted.isa) or "not known"
+    said = f"LLC misses: simulated (llcsim, ISA {isa}), a call, {_inner(points[0])}. {style.BELOW}"
+    caption = style.caption(points, shape, counts=False, extra=[said])
+    columns = min(_COLUMNS, len(networks))
+    rows = math.ceil(len(networks) / columns)
+    figure, grid = style.frame(rows, columns, _PANEL, caption, sides=(0.75, 0.3), top=0.6)
+    sizes = sorted({size for curve in curves.values() for size in curve})
+    heights = [misses for curve in curves.values() for misses in curve.values() if misses]
+    for cell in list(grid.flat)[len(networks) :]:
+        cell.set_visible(False)
+    for number, (axes, network) in enumerate(zip(grid.flat, networks, strict=False)):
+        style.log_axis(axes.yaxis, min(heights, default=1), max(heights, default=10), 1.4)
+        axes.set_xscale("log", base=2)
+        axes.set_xlim(sizes[0] / 1.3, sizes[-1] * 1.3)
+        axes.set_xticks(sizes, [f"{size:g}" for size in sizes], fontsize=8)
+        axes.set_xticks([], minor=True)
+        here = {key[1]: curve for key, curve in curves.items() if key[0] == network}
+        for place, (backend, curve) in enumerate(here.items()):
+            above = {size: misses for size, misses in curve.items() if misses}
+            axes.plot(list(above), list(above.values()), **style.hollow(backend))
+            style.below(axes, [size * (1 + 0.06 * place) for size in curve if not curve[size]], backend)
+        axes.set_title(network, fontsize=10)
+        axes.set_xlabel("LLC, MiB" if number + columns >= len(networks) else "", fontsize=8.5)
+        axes.tick_params(labelsize=8)
+        if number % columns:
+            axes.tick_params(labelleft=False)
+        else:
+            axes.set_ylabel("LLC misses a call", fontsize=9)
+        axes.grid(which="major", color="#DDDDDD", linewidth=0.6)
+        axes.set_axisbelow(True)
+    handles = _handles(points, dashed=True)
+    figure.legend(handles=handles, loc="upper center", ncols=len(handles), fontsize=8, frameon=False)
+    return figure
+
+
+def _shape(point: Record) -> str:
+    return f"width {point.width}, {point.resolution}x{point.resolution} pixels, batch {point.batch}"
+
+
+def _deepest(every: Sequence[Observation]) -> dict[tuple[str, str, str], Observation]:
+    """Return each pattern's deepest point of each backend, in the fullest sweep over depth if any."""
+    sweep = best(every, "depth")
+    found: dict[tuple[str, str, str], Observation] = {}
+    for each in sweep.observations if sweep else [one for one in every if one.is_pattern]:
+        key = (each.point.network, each.point.backend, each.point.precision)
+        if key not in found or (each.at("depth") or 0) > (found[key].at("depth") or 0):
+            found[key] = each
+    return found
+
+
+def _place(one: Observation, cache: str | None) -> tuple[float, float] | None:
+    """Return FLOPs a byte and FLOP/s; None where one of them was not measured, or nothing was moved."""
+    figures, taken = one.cache(cache), one.latency()
+    if figures is None or taken is None or not one.point.flops or not figures.misses:
+        return None
+    moved = LINE_BYTES * (figures.misses + (figures.writebacks or 0))
+    return one.point.flops / moved, one.point.flops / taken.value
+
+
+def _limits(axes: Axes, placed: Sequence[tuple[float, float]], ceilings: Ceilings | None) -> None:
+    xs, ys = [x for x, _ in placed], [y / 1e9 for _, y in placed]
+    if ceilings:
+        xs.append(ceilings.ridge)
+        ys.append(ceilings.peak_flops / 1e9)
+    style.log_axis(axes.xaxis, min(xs), max(xs), 2.0)
+    style.log_axis(axes.yaxis, min(ys), max(ys), 1.8)
+
+
+def _roof(axes: Axes, ceilings: Ceilings) -> None:
+    low, high = axes.get_xlim()
+    xs = [low, ceilings.ridge, high]
+    axes.plot(
+        xs,
+        [min(x * ceilings.bandwidth, ceilings.peak_flops) / 1e9 for x in xs],
+        color=style.BLACK,
+        linewidth=1.2,
+    )
+    axes.annotate(
+        f"{ceilings.peak_flops / 1e9:.0f} GFLOP/s",
+        (max(low, ceilings.ridge), ceilings.peak_flops / 1e9),
+        xytext=(6, 4),
+        textcoords="offset points",
+        ha="left",
+        fontsize=7.5,
+    )
+    foot = max(low, axes.get_ylim()[0] * 1e9 / ceilings.bandwidth)
+    axes.annotate(
+        f"{ceilings.bandwidth / 1e9:.1f} GB/s",
+        (foot, foot * ceilings.bandwidth / 1e9),
+        xytext=(16, -4),
+        textcoords="offset points",
+        ha="left",
+        fontsize=7.5,
+    )
+
+
+def _pattern(axes: Axes, number: int, placed: Mapping[tuple[str, str, str], tuple[float, float]]) -> None:
+    native = next((at for (_, backend, _), at in placed.items() if backend == NATIVE), None)
+    for (_, backend, _), (x, y) in placed.items():
+        if native and backend != NATIVE:
+            axes.plot([native[0], x], [native[1] / 1e9, y / 1e9], color="#BBBBBB", linewidth=1, zorder=1)
+        axes.plot(
+            [x],
+            [y / 1e9],
+            marker="o",
+            markersize=11,
+            color=style.colour(backend),
+            markeredgecolor="white",
+            zorder=3,
+        )
+        axes.annotate(
+            str(number),
+            (x, y / 1e9),
+            ha="center",
+            va="center",
+            fontsize=7.5,
+            color="white",
+            zorder=4,
+            fontweight="bold",
+        )
+
+
+def _ceilings_text(ceilings: Ceilings | None) -> str:
+    if ceilings is None:
+        return "Ceilings: not measured."
+    return f"Ceilings, {ceilings.threads} thread{'s' if ceilings.threads > 1 else ''}: {ceilings.how}."
+
+
+def _curve(one: Observation) -> dict[float, float]:
+    """Return misses by size of the LLC in MiB, behind the L1d and L2 that most caches have."""
+    if one.counted is None:
+        return {}
+    misses = {figures.cache: figures.misses for figures in cache_figures(one.counted)}
+    behind: dict[tuple[object, ...], dict[float, float]] = {}
+    for each in one.counted.caches:
+        found = misses.get(each["name"])
+        if found is not None:
+            inner = tuple(each.get(key) for key in ("l1d_bytes", "l1d_ways", "l2_bytes", "l2_ways"))
+            behind.setdefault(inner, {})[each["llc_bytes"] / 2**20] = found
+    fullest = max(behind.values(), key=len, default={})
+    return dict(sorted(fullest.items()))
+
+
+def _inner(one: Observation) -> str:
+    """Name the L1d and L2 in front of the LLCs of a curve."""
+    sizes = _curve(one)
+    for cache in one.counted.caches if one.counted else ():
+        if cache["llc_bytes"] / 2**20 in sizes:
+            return "LLC of each size behind" + style.geometry(cache).partition(":")[2].rpartition(", LLC")[0]
+    return "caches not known"
+
+
+def _handles(points: Sequence[Observation], *, dashed: bool = False) -> list[object]:
+    from matplotlib.lines import Line2D
+
+    kinds = dict.fromkeys((each.point.backend, each.point.precision) for each in points)
+    made: list[object] = []
+    for backend, precision in kinds:
+        look = (
+            style.hollow(backend)
+            if dashed
+            else style.line_style(backend, linestyle="none", marker="o", markersize=9)
+        )
+        made.append(Line2D([], [], label=style.title(backend, precision), **look))
+    return made
