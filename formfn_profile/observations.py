@@ -6,7 +6,8 @@ and sweeps over depth, width or batch.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import statistics
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from formfn_profile.networks import NETWORKS
@@ -61,13 +62,15 @@ class Observation:
     """
     All that was measured of one point, the failures included.
 
-    `timed` holds its timed record for each cap on the instruction set, `counted` what was counted last.
+    `timed` holds its last timed record for each cap on the instruction set, `processes` those of each
+    process that repeated it, `counted` what was counted last.
     """
 
     point: Record
     timed: Mapping[str, Record]
     counted: Record | None
     failures: tuple[Record, ...] = ()
+    processes: Mapping[str, Mapping[int, Record]] = field(default_factory=dict)
 
     @property
     def line(self) -> Line:
@@ -101,9 +104,25 @@ class Observation:
         return next(alike, None)
 
     def latency(self, timed: Record | None = None) -> Estimate | None:
-        """Return the median of a call in seconds, of `timed` or the best timed record."""
+        """
+        Return the median of a call in seconds, of `timed` or the best timed record.
+
+        Where several processes repeated the measurement it is the median of their medians, and the interval
+        encloses all of theirs. Samples of one process are not independent: with one, the interval says how
+        sure its median is, not how far another process would be off.
+        """
         record = timed or self.best_timed
-        return None if record is None else latency(record)
+        if record is None:
+            return None
+        repeats = self.processes.get(record.isa_cap or "native", {0: record})
+        found = [each for each in map(latency, repeats.values()) if each is not None]
+        if not found:
+            return None
+        return Estimate(
+            statistics.median(each.value for each in found),
+            min(each.low for each in found),
+            max(each.high for each in found),
+        )
 
     def image_latency(self) -> Estimate | None:
         """Return the median for each image, in seconds."""
@@ -161,25 +180,23 @@ def observations(records: Iterable[Record]) -> list[Observation]:
     for record in records:
         seen = found.get(record.key, Observation(record, {}, None))
         timed, counted, failures = dict(seen.timed), seen.counted, seen.failures
+        processes = {cap: dict(each) for cap, each in seen.processes.items()}
         if record.status != "ok":
             failures = (*failures, record)
         else:
             if record.latency_s:
-                timed[record.isa_cap or "native"] = record
+                cap = record.isa_cap or "native"
+                timed[cap] = record
+                processes.setdefault(cap, {})[record.process] = record
             if record.counts:
                 counted = record
         point = counted or next(iter(timed.values()), None) or record
-        found[record.key] = Observation(point, timed, counted, failures)
+        found[record.key] = Observation(point, timed, counted, failures, processes)
     return list(found.values())
 
 
 def latency(record: Record) -> Estimate | None:
-    """
-    Return the median of a timed call in seconds with its 95% interval (the range, below 6 calls).
-
-    Samples of one process are not independent, so the interval says how sure the median is within that
-    process, not how far another process would be off.
-    """
+    """Return the median of a record's timed calls in seconds, and its 95% interval (below 6 the range)."""
     summary = summarize(record.latency_s)
     if summary is None:
         return None
@@ -202,6 +219,7 @@ def twin(one: Observation, among: Iterable[Observation]) -> Observation | None:
             if each.point.network == one.point.network
             and each.point.backend == backend
             and each.point.precision == "f32"
+            and each.point.inputs == one.point.inputs
             and [each.at(name) for name in _FIXED] == asked
         ),
         None,
@@ -330,7 +348,7 @@ def _timed_ratio(native: Observation, one: Observation) -> Estimate | None:
     caps = sorted(set(one.timed) & set(native.timed), key=lambda cap: cap != "native")
     if not caps:
         return None
-    ours, theirs = latency(one.timed[caps[0]]), latency(native.timed[caps[0]])
+    ours, theirs = one.latency(one.timed[caps[0]]), native.latency(native.timed[caps[0]])
     return theirs.over(ours) if ours and theirs else None
 
 
