@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
-    "llc": "latency, FLOPs and LLC misses of design patterns over depth",
+    "llc": "latency, FLOPs and LLC misses of design patterns over depth, or of any model",
+    "study": "a grid of networks, backends, precisions and threads, resumed where it stopped",
     "compare": "what got faster or slower from one file of records to another",
     "export": "records as a suite of pyperf or as CSV",
     "correlate": "how FLOPs, LLC misses, instructions and latency go together",
@@ -20,6 +21,7 @@ COMMANDS = {
 }
 # Modules of commands whose own name is that of what they call.
 _MODULES = {
+    "study": "study_command",
     "compare": "compare_command",
     "export": "export_command",
     "correlate": "correlate_command",

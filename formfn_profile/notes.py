@@ -54,7 +54,11 @@ def _caches(records: Sequence[Record]) -> list[str]:
     for record in records:
         for cache in record.caches:
             described.setdefault(str(cache["name"]), _describe(cache))
-    return [f"Cache {name}: {text}" for name, text in described.items()]
+    told = {str(record.simulation["cpuid"]) for record in records if "cpuid" in record.simulation}
+    return [
+        *(f"Cache {name}: {text}" for name, text in described.items()),
+        *([f"CPUID told the simulated programs the caches of {', '.join(sorted(told))}"] if told else []),
+    ]
 
 
 def _describe(cache: Mapping[str, object]) -> str:
@@ -101,17 +105,19 @@ def _kernels(record: Record) -> str:
 
 
 def _outputs(rows: Sequence[Row]) -> list[str]:
-    errors = [
-        record.output_error
-        for row in rows
-        for record in (row.timed, row.counted)
-        if record is not None and record.output_error is not None
-    ]
-    if not errors:
-        return []
-    return [
-        f"Outputs: all within {max(errors):.1g} of native PyTorch's (largest difference / largest value)."
-    ]
+    errors: dict[str, list[float]] = {}
+    unchecked: list[str] = []
+    for row in rows:
+        for record in filter(None, (row.timed, row.counted)):
+            if record.output_error is not None:
+                errors.setdefault(record.precision, []).append(record.output_error)
+            elif record is row.timed:
+                unchecked.append(f"{record.title} on {record.backend}")
+    told = ", ".join(f"{precision} within {max(each):.1g}" for precision, each in errors.items())
+    lines = [f"Outputs: {told} of native PyTorch's f32 (largest difference / largest value)."] if told else []
+    if unchecked:
+        lines.append(f"Outputs not compared, PyTorch cannot read the network: {', '.join(unchecked)}.")
+    return lines
 
 
 def _doubts(rows: Sequence[Row]) -> list[str]:

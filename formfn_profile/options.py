@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 USAGE = 2
 
@@ -72,3 +73,42 @@ def percentage(text: str) -> float:
     if not sign or rest or not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a percentage such as 5%")
     return value / 100
+
+
+def settings(parser: argparse.ArgumentParser, path: Path) -> list[str]:
+    """
+    Return the options that a TOML file holds, as words of a command line: a key is an option's long name
+    without the dashes, a list is joined by commas, true sets a switch.
+
+    The parser's `error` ends the program where the file cannot be read or holds what is no option.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        parser.error(f"cannot read {path}: {error.strerror}")
+    try:
+        found: dict[str, object] = _toml().loads(text)
+    except ValueError as error:
+        parser.error(f"{path} is not TOML: {error}")
+    words: list[str] = []
+    for key, value in found.items():
+        option = f"--{key.replace('_', '-')}"
+        if option not in parser._option_string_actions or option == "--config":  # noqa: SLF001 - no public way
+            parser.error(f"{path}: there is no option {key!r}")
+        if isinstance(value, bool):
+            words += [option] if value else []
+        elif key == "input" and isinstance(value, list):  # an option that is repeated
+            words += [word for each in value for word in (option, str(each))]
+        else:
+            words += [option, ",".join(map(str, value)) if isinstance(value, list) else str(value)]
+    return words
+
+
+def _toml() -> Any:
+    if sys.version_info >= (3, 11):
+        import tomllib
+
+        return tomllib
+    import tomli
+
+    return tomli

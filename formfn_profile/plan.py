@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from formfn_profile.measure.protocol import Protocol
     from formfn_profile.preparation import Spec
     from perfcounters.caches import Processor
+    from perfcounters.simulator import Cpuid
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class Plan:
     their own under llcsim, which models `processors`. `isa` caps the kernels of the native workers
     ("native" is no cap). `counted_calls` calls are counted; "none" counts nothing. Timing is repeated in
     `processes` fresh processes. A point that takes longer than `time_limit` seconds is given up.
+    `cpuid` and `exact_fma` are the simulator's (see `perfcounters.simulator.command`).
     """
 
     points: tuple[Point, ...]
@@ -92,6 +94,8 @@ class Plan:
     counted_calls: int = 1
     processes: int = 1
     time_limit: float | None = None
+    cpuid: Cpuid = "model"
+    exact_fma: bool = False
 
     def phases(self) -> tuple[Phase, ...]:
         """Return the rounds that the points go through."""
@@ -103,9 +107,10 @@ class Plan:
         if self.counters == "none":
             return (timed,)
         counting = CountingJob("simulated", self.counted_calls)
+        simulated = Launcher(self.processors, cpuid=self.cpuid, exact_fma=self.exact_fma)
         return (
             timed,
-            Phase("simulated", Launcher(self.processors), counting=counting, slots=usable_cpus()),
+            Phase("simulated", simulated, counting=counting, slots=usable_cpus()),
         )
 
     def tasks(self) -> Iterator[Task]:
@@ -132,5 +137,6 @@ class Task:
             "launcher": launcher.name,
             "process": self.process,
             "isa_cap": plan.isa if launcher.name == "native" else None,
+            "simulation": launcher.simulation(),
             "caches": tuple(processor.to_dict() for processor in launcher.processors),
         }

@@ -84,10 +84,14 @@ class Record:
     `network` is a pattern, which `depth`, `width`, `resolution` and `expansion` determine, or any other
     model; `inputs` then are its input tensors ("1x3x224x224:f32"), and `digest` the SHA-256 of its file.
     `process` numbers the fresh processes that repeat the same point. `launcher` is "native" (latency;
-    hardware counts) or "llcsim" (simulated counts; no latency, since time means nothing there).
-    `macs` are multiply-accumulations and `flops` are 2 x `macs`, both of one
-    call over the whole batch. `isa` is the instruction set that the kernels in `kernels` (name ->
-    number of layers) ran with, `isa_cap` what the launcher held it to. `output_error` is max|a - b| /
+    hardware counts) or "llcsim" (simulated counts; no latency, since time means nothing there);
+    `simulation` then says which processor's caches CPUID told the program ("cpuid": a name of `caches`,
+    or "valgrind"), and whether fused multiply-adds were exact. `macs` are multiply-accumulations and
+    `flops` are 2 x `macs`, both of one call over the whole batch. `isa` is the instruction set that the
+    kernels in `kernels` (name -> number of layers) ran with, `isa_cap` what the launcher held it to.
+    `compile_s`, `load_s` and `first_s` are seconds of compiling alone, of loading with compiling, and of
+    the first inference; `latency_s` times the inference alone, `end_to_end_s` with its inputs copied in
+    and its output copied out. `output_error` is max|a - b| /
     max|b| against `output_reference`. Keys of a newer schema than this one are kept in `extra`.
     """
 
@@ -138,6 +142,7 @@ class Record:
 
     counts: tuple[Count, ...] = ()
     caches: tuple[Mapping[str, Any], ...] = ()
+    simulation: Mapping[str, Any] = field(default_factory=dict)
     output_error: float | None = None
     output_reference: str | None = None
 
@@ -163,7 +168,8 @@ class Record:
         """
         caches = tuple(tuple(cache.items()) for cache in self.caches)
         machine = tuple(self.machine.get(name) for name in MACHINE)
-        return (*self.key, self.launcher, self.isa_cap, self.process, caches, machine)
+        simulation = tuple(self.simulation.items())
+        return (*self.key, self.launcher, self.isa_cap, self.process, caches, simulation, machine)
 
     @property
     def title(self) -> str:
@@ -232,12 +238,22 @@ class Record:
 class Row:
     """
     One point as a reader wants it: the record that timed it beside the one that counted it (the same
-    one with hardware).
+    one with hardware). `processes` are the records of the fresh processes that timed it, by number.
     """
 
     timed: Record | None
     counted: Record | None
     failures: tuple[Record, ...] = ()
+    processes: Mapping[int, Record] = field(default_factory=dict)
+
+    def latency(self) -> tuple[float, ...]:
+        """
+        Return the samples that stand for the point, in seconds: each call's, or where several processes
+        timed it each process's median, since the calls of one are not independent.
+        """
+        if len(self.processes) > 1:
+            return tuple(statistics.median(each.latency_s) for each in self.processes.values())
+        return self.timed.latency_s if self.timed else ()
 
     @property
     def point(self) -> Record:
@@ -260,7 +276,8 @@ def pair(records: Iterable[Record]) -> list[Row]:
             row = dataclasses.replace(row, failures=(*row.failures, record))
         else:
             if record.latency_s:
-                row = dataclasses.replace(row, timed=record)
+                processes = {**row.processes, record.process: record}
+                row = dataclasses.replace(row, timed=record, processes=processes)
             if record.counts:
                 row = dataclasses.replace(row, counted=record)
         rows[record.key] = row

@@ -70,6 +70,13 @@ def add_options(parser: argparse.ArgumentParser, *, calls: int, at_least: float)
         help="caches to simulate: host, paper, i5-7600k, SIZE/WAYS (host,paper)",
     )
     add("--L2", dest="l2", metavar="SIZE/WAYS", help="an L2 in place of theirs, or none (each one's own)")
+    add(
+        "--cpuid",
+        choices=("model", "valgrind"),
+        default="model",
+        help="caches that a simulated program is told: the first of --cache, or Valgrind's own (model)",
+    )
+    add("--exact-fma", action="store_true", help="simulate fused multiply-adds exactly, 50 times slower")
     add("--json", action="store_true", help="print the records instead of the table")
     add("--calls", type=integer(1), default=calls, metavar="N", help=f"timed calls, at least ({calls})")
     add(
@@ -210,6 +217,8 @@ def make_plan(options: argparse.Namespace, points: Sequence[Point], source: Sour
         counted_calls=options.counted_calls,
         processes=options.processes,
         time_limit=options.time_limit,
+        cpuid=options.cpuid,
+        exact_fma=options.exact_fma,
     )
 
 

@@ -91,7 +91,7 @@ def speed_up(row: Row, rows: Iterable[Row]) -> float | None:
     twin = next((each for each in rows if _is_torch_twin(each, row)), None)
     if twin is None or twin.timed is None or row.timed is None:
         return None
-    ours, theirs = summarize(row.timed.latency_s), summarize(twin.timed.latency_s)
+    ours, theirs = summarize(row.latency()), summarize(twin.latency())
     return theirs.median / ours.median if ours and theirs else None
 
 
@@ -151,7 +151,7 @@ def _part(title: str, rows: Sequence[Row]) -> str:
 
 def _lines(row: Row, gain: float | None) -> list[list[str]]:
     point = row.point
-    latency = summarize(row.timed.latency_s) if row.timed else None
+    latency = summarize(row.latency())
     interval = latency.interval if latency else None
     instructions = row.counted.count("instructions") if row.counted else None
     first = [

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from perfcounters.caches import Processor
+    from perfcounters.simulator import Cpuid
 
 _LOG_TAIL = 2000
 _GRACE_S = 2.0
@@ -33,17 +34,27 @@ class Launcher:
     """
     How workers are started: `processors` empty is natively, else under llcsim with their caches modelled.
 
-    `environment` is added to the worker's, where an ISA cap goes.
+    `cpuid` and `exact_fma` are the simulator's (see `perfcounters.simulator.command`). `environment` is
+    added to the worker's, where an ISA cap goes.
     """
 
     processors: tuple[Processor, ...] = ()
     program: tuple[str, ...] = (sys.executable, "-m", "formfn_profile.measure.worker")
     environment: Mapping[str, str] = field(default_factory=dict)
+    cpuid: Cpuid = "model"
+    exact_fma: bool = False
 
     @property
     def name(self) -> Literal["native", "llcsim"]:
         """The record's word for it: "native" or "llcsim"."""
         return "llcsim" if self.processors else "native"
+
+    def simulation(self) -> dict[str, Any]:
+        """Return what a record says of the simulator's settings; empty natively."""
+        if not self.processors:
+            return {}
+        told = self.processors[0].name if self.cpuid == "model" else "valgrind"
+        return {"cpuid": told, "exact_fma": self.exact_fma}
 
     def command(self, fd: int) -> tuple[list[str], dict[str, str]]:
         """Return the worker's arguments and environment, for a socket that it inherits as descriptor `fd`."""
@@ -52,7 +63,7 @@ class Launcher:
         if self.processors:
             from perfcounters import simulator
 
-            argv, more = simulator.command(argv, self.processors)
+            argv, more = simulator.command(argv, self.processors, cpuid=self.cpuid, exact_fma=self.exact_fma)
             environment |= more
         return argv, environment
 

@@ -49,6 +49,7 @@ LAYERS = (
     ("formfn_profile.running",),
     (
         "formfn_profile.llc",
+        "formfn_profile.study_command",
         "formfn_profile.compare_command",
         "formfn_profile.export_command",
         "formfn_profile.correlate_command",
@@ -70,6 +71,7 @@ FROM_RECORDS_ONLY = (
 )
 COMMANDS = (
     "formfn_profile.llc",
+    "formfn_profile.study_command",
     "formfn_profile.compare_command",
     "formfn_profile.export_command",
     "formfn_profile.correlate_command",
