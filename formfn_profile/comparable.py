@@ -100,13 +100,18 @@ def interleaved(a: Iterable[dt.datetime], b: Iterable[dt.datetime]) -> bool:
 def notes(sides: Sides, good: Sides) -> tuple[str, ...]:
     """Return what differs between the sides, or happened on one, and doesn't forbid the comparison."""
     found = []
-    for name, side, left in zip(SIDES, sides, good, strict=True):
+    for name, side in zip(SIDES, sides, strict=True):
         bad = [record for record in side if record.status != "ok"]
         if bad:
             found.append(f"{len(bad)} of {len(side)} processes {bad[-1].status} in {name}: {bad[-1].reason}")
-        doubts = Counter(flag.name for record in left for flag in flags(record))
-        del doubts[WIDE_INTERVAL]  # of the calls of a process, which is one number here
-        found += [f"{what}: {n} of {len(left)} processes of {name}" for what, n in doubts.items()]
+    doubts = [Counter(flag.name for record in side for flag in flags(record)) for side in good]
+    for what in dict.fromkeys(itertools.chain(*doubts)):
+        if what != WIDE_INTERVAL:  # of the calls of a process, which are one number here
+            counts = (
+                f"{each[what]} of {len(side)} in {name}"
+                for name, side, each in zip(SIDES, good, doubts, strict=True)
+            )
+            found.append(f"{what}: {', '.join(counts)}")
     for key in dict.fromkeys(key for side in good for record in side for key in record.versions):
         differing = _differ(good, "versions", key)
         if differing:

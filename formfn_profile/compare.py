@@ -98,7 +98,7 @@ def _groups(records: Iterable[Record]) -> dict[tuple[object, ...], list[Record]]
     groups: dict[tuple[object, ...], dict[tuple[str, int], Record]] = {}
     for record in records:
         group = groups.setdefault((*record.key, record.launcher, record.isa_cap), {})
-        group[record.run_id, getattr(record, "process", 0)] = record
+        group[record.run_id, record.process] = record
     return {key: list(group.values()) for key, group in groups.items()}
 
 

@@ -58,9 +58,12 @@ def test_a_process_is_one_number_however_many_calls_it_made(sides):
 
 
 def test_of_two_measurements_by_one_process_the_later_counts(make, sides):
+    """A run that repeats each point in fresh processes numbers them."""
     a, b = sides(PROCESSES, PROCESSES)
     again = make(run_id=b[0].run_id, latency_s=(50.0,), at=99)
     assert only(a, [*b, again]).processes == (7, 7)
+    other = make(run_id=b[0].run_id, process=1, latency_s=(50.0,), at=99)
+    assert only(a, [*b, other]).processes == (7, 8)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,7 @@ def test_versions_and_lost_processes_are_noted(make, sides):
 def test_doubtful_processes_are_noted(sides):
     a, b = sides(PROCESSES, PROCESSES)
     doubtful = [type(record)(**vars(record) | {"settled": False}) for record in b[:3]]
-    assert only(a, [*doubtful, *b[3:]]).notes == ("not steady: 3 of 7 processes of B",)
+    assert only(a, [*doubtful, *b[3:]]).notes == ("not steady: 0 of 7 in A, 3 of 7 in B",)
 
 
 def test_a_network_that_is_no_pattern(sides):
