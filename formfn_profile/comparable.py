@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from formfn_profile.flags import WIDE_INTERVAL, flags
+from formfn_profile.results import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,25 +20,26 @@ SIDES = ("A", "B")
 
 Sides = tuple[list["Record"], list["Record"]]
 
-_POINT = (
-    "network", "depth", "width", "resolution", "batch", "expansion", "seed",
-    "backend", "precision", "threads", "isa_cap",
-)  # fmt: skip
-_NAMES = {"network", "backend", "precision"}
-_ASKED = {"batch", "precision", "threads", "isa_cap"}
+_POINT = (*KEY, "isa_cap")
+_NAMES = {"network", "backend", "precision", "inputs"}
+_ASKED = {"batch", "inputs", "digest", "precision", "threads", "isa_cap"}
+_DIGEST_SHOWN = 12
 _RAN = {"isa": "ISA", "precision": "precision", "device": "device", "memory_format": "memory format"}
 _MACHINE = ("cpu", "caches", "architecture", "cpus", "cores", "affinity", "cpu_quota", "governor")
-_MACHINE_NOTED = ("kernel", "memory_bytes")
+_MACHINE_NOTED = ("formfn_profile", "torch", "openvino", "kernel", "memory_bytes")
 
 
 def point(record: Record) -> dict[str, Any]:
     """Return what was asked for, by name, without what the network has none of."""
-    return {name: getattr(record, name) for name in _POINT if getattr(record, name) is not None}
+    return {name: getattr(record, name) for name in _POINT if getattr(record, name) not in (None, ())}
 
 
 def label(key: str, value: object) -> str:
     """Return one value of `point` as messages and tables write it."""
-    return str(value) if key in _NAMES else f"{key.replace('_', ' ')} {value}"
+    text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if key == "digest":
+        text = text[:_DIGEST_SHOWN]
+    return text if key in _NAMES else f"{key.replace('_', ' ')} {text}"
 
 
 def usable(sides: Sides, has: Callable[[Record], object]) -> Sides:
@@ -132,10 +134,10 @@ def missing(record: Record, side: str, there: Mapping[tuple[object, ...], Sequen
         differing = {name for name in _POINT if getattr(group[0], name) != wanted[name]}
         if differing <= _ASKED:
             other = ", ".join(
-                f"{name.replace('_', ' ')} {getattr(group[0], name)} (not {wanted[name]})"
+                f"{label(name, getattr(group[0], name))}, not {wanted[name] or 'none'}"
                 for name in sorted(differing)
             )
-            return f"{side} has this point only at {other}"
+            return f"{side} has this point only with {other}"
     return f"{side} has no such point"
 
 

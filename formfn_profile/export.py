@@ -81,15 +81,17 @@ def _run(record: Record) -> pyperf.Run:
 
 
 def _metadata(record: Record) -> dict[str, Any]:
-    """Use pyperf's own names where it has one, and the columns of the file for the rest."""
+    """What pyperf collected on the machine, under its names, and the columns of the file."""
     when = dt.datetime.fromisoformat(record.time.replace("Z", "+00:00"))
+    collected = record.machine.get("pyperf") or {}
     own = {
+        "cpu_model_name": record.machine.get("cpu"),
+        "cpu_count": record.machine.get("cpus"),
+        **collected,
         "name": benchmark_name(record),
         "unit": "second",
         "date": when.replace(tzinfo=None).isoformat(sep=" "),
         "duration": sum(record.warmup_s) + sum(record.latency_s),
-        "cpu_model_name": record.machine.get("cpu"),
-        "cpu_count": record.machine.get("cpus"),
         "load_avg_1min": record.conditions.get("load_before"),
     }
     return {

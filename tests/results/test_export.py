@@ -53,6 +53,15 @@ def test_a_run_is_a_process_with_its_samples(sides, make, tmp_path):
     assert "depth 20" in other.get_name()
 
 
+def test_what_pyperf_collected_comes_back(make):
+    """Metadata that pyperf itself collects here, kept in the record, is the metadata of the run."""
+    collected = pyperf.Run([1.0], collect_metadata=True).get_metadata()
+    kept = {key: collected[key] for key in ("platform", "python_version", "cpu_count")}
+    suite = to_pyperf([make(latency_s=(1.0,), machine={"cpu": "Some CPU", "pyperf": kept})])
+    (run,) = suite.get_benchmarks()[0].get_runs()
+    assert kept.items() <= run.get_metadata().items()
+
+
 def test_machines_are_not_mixed(make):
     """The rule is pyperf's: the runs of a benchmark have one cpu_model_name."""
     records = [make(latency_s=(1.0,)), make(latency_s=(1.0,), machine={"cpu": "Other"})]
