@@ -15,7 +15,7 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 from perfcounters import _attach, events, listing
-from perfcounters._session import Session, Snapshot
+from perfcounters._session import Scope, Session, Snapshot
 from perfcounters.errors import PerfCountersError
 
 if TYPE_CHECKING:
@@ -45,7 +45,16 @@ class Run:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "-e", "--events", help="names between commas (default: what can be counted of a usual set)"
+        "-e",
+        "--events",
+        action="append",
+        help="names between commas; may be given again (default: what can be counted of a usual set)",
+    )
+    parser.add_argument(
+        "-a",
+        "--all-cpus",
+        action="store_true",
+        help="count everything that runs on the machine meanwhile: for uncore events; needs privileges",
     )
     parser.add_argument("-r", "--repeat", type=int, default=1, metavar="N", help="run the command N times")
     parser.add_argument("-j", "--json", action="store_true", help="write JSON")
@@ -57,19 +66,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command as often as asked, write the table, give the last run's exit status."""
     refused: dict[str, str] = {}
     prepared = []
-    for name in DEFAULT if arguments.events is None else _BETWEEN_EVENTS.split(arguments.events):
+    scope: Scope = "cpu" if arguments.all_cpus else "tree"
+    asked = DEFAULT if arguments.events is None else _BETWEEN_EVENTS.split(",".join(arguments.events))
+    for name in dict.fromkeys(asked):
         try:
-            prepared.append(_attach.prepare(events.resolve(name), "tree"))
+            prepared.append(_attach.prepare(events.resolve(name), scope))
         except PerfCountersError as error:
             if arguments.events is not None:
                 raise
             refused[name] = str(error).removeprefix(f"cannot count {name}: ")
     if arguments.output is not None:
         arguments.output.touch()  # fail before the work, not after
-    groups = _attach.arrange(prepared, "tree")
+    groups = _attach.arrange(prepared, scope)
     runs: list[Run] = []
     while len(runs) < max(1, arguments.repeat) and not (runs and runs[-1].status > _BY_SIGNAL):
-        runs.append(count(arguments.argv, groups))
+        runs.append(count(arguments.argv, groups, scope))
     text = _as_json(arguments.argv, runs, refused) if arguments.json else table(arguments.argv, runs, refused)
     if arguments.output is None:
         sys.stderr.write(text)
@@ -78,9 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
     return runs[-1].status
 
 
-def count(argv: Sequence[str], groups: Sequence[Sequence[_attach.Prepared]]) -> Run:
+def count(argv: Sequence[str], groups: Sequence[Sequence[_attach.Prepared]], scope: Scope = "tree") -> Run:
     """
-    Run a command and count from its first instruction to its end.
+    Run a command and count from its first instruction to its end; in scope ``cpu``, everything meanwhile.
 
     Raises:
         CounterError: The events can't be opened on it.
@@ -92,7 +103,7 @@ def count(argv: Sequence[str], groups: Sequence[Sequence[_attach.Prepared]]) -> 
         _become(argv, waiting)
     os.close(waiting)
     try:
-        session = Session(groups, "tree", scale=True, task=child)
+        session = Session(groups, scope, scale=True, task=None if scope == "cpu" else child)
     except BaseException:
         os.close(go)  # without the word to go, the child ends
         os.waitpid(child, 0)
@@ -157,16 +168,19 @@ def table(argv: Sequence[str], runs: Sequence[Run], refused: dict[str, str]) -> 
             continue
         notes = [f"without {part}" for part in counts[0].exclusions]
         notes += ["scaled"] if any(one.scaled for one in counts) else []
+        notes += ["not validated"] if counts[0].validated is False else []
         noted = f"  [{', '.join(notes)}]" if notes else ""
-        lines.append(f"{mean(values):>20,.0f}  {event:<18}{_spread(values)}{noted}")
+        scale, unit = counts[0].scale, counts[0].unit
+        amount = f"{mean(values):,.0f}" if scale == 1 else f"{mean(values) * scale:,.3f}"
+        lines.append(f"{amount:>20} {unit:<6} {event:<18}{_spread(values)}{noted}")
     for name, figure in (("instructions per cycle", "ipc"), ("LLC misses per 1000 instructions", "mpki")):
         ratios = [value for each in runs if (value := getattr(each.reading, figure)) is not None]
         if len(ratios) == len(runs):
-            lines.append(f"{mean(ratios):>20.3f}  {name}{_spread(ratios)}")
+            lines.append(f"{mean(ratios):>20.3f} {'':<6} {name}{_spread(ratios)}")
     seconds = [each.seconds for each in runs]
-    lines += ["", f"{mean(seconds):>20.6f}  seconds elapsed{_spread(seconds)}", ""]
-    lines += [f"{'not counted':>20}  {name}: {why}" for name, why in listing.by_reason(refused)]
-    return "\n".join(lines) + "\n"
+    lines += ["", f"{mean(seconds):>20.6f} s      elapsed{_spread(seconds)}", ""]
+    lines += [f"{'not counted':>20}        {name}: {why}" for name, why in listing.by_reason(refused)]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _spread(values: Sequence[float]) -> str:

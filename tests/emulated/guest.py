@@ -9,7 +9,7 @@ import threading
 import traceback
 from pathlib import Path
 
-from perfcounters import Counters, errors, known_work, trust
+from perfcounters import Counters, countable, doctor, errors, known_work, trust
 
 N = 1_000_000
 PARANOID = Path("/proc/sys/kernel/perf_event_paranoid")
@@ -220,6 +220,29 @@ def never_runs():
     finally:
         _attach.arrange = real
     return {"reading": fields(counters.reading)}
+
+
+@check
+def by_sysfs():
+    """The same event by the kernel's own name for it, as a raw number, and by the catalogue's."""
+    names = ("armv8_pmuv3_0/inst_retired/:u", "armv8_pmuv3_0/event=0x08/:u", "r8:u", "instructions:u")
+    with Counters(*names, scope="thread") as counters:
+        reading = counters.call(known_work.instructions_address(), N)
+    return {"reading": fields(reading)}
+
+
+@check
+def examined():
+    """What doctor finds, each by what it looked at."""
+    findings, trusted = doctor.examine()
+    return {"findings": {one.subject: [one.verdict, one.text] for one in findings}, "trusted": trusted}
+
+
+@check
+def which():
+    """Of several events those that this PMU has."""
+    names = ("instructions", "cycles", "LLC-misses", "dTLB-load-misses", "page-faults")
+    return {"refused": {name: error and str(error) for name, error in countable(names).items()}}
 
 
 @check

@@ -4,13 +4,15 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from perfcounters import _attach, errors, events, stat
+from perfcounters import Count, Reading, _attach, countable, errors, events, stat
 from perfcounters.events import known_names
 from perfcounters.stat import DEFAULT
 
@@ -36,6 +38,17 @@ def test_stat_counts_the_command_and_its_children():
     assert faults_of(sys.executable, "-c", TOUCH) - idle == pytest.approx(PAGES, abs=0.02 * PAGES + 200)
     in_shell = faults_of("sh", "-c", f"{sys.executable} -c '{TOUCH}'; true")
     assert in_shell - idle == pytest.approx(PAGES, abs=0.02 * PAGES + 400)
+
+
+@pytest.mark.skipif(shutil.which("perf") is None, reason="there is no perf")
+def test_stat_counts_what_perf_stat_counts():
+    """Page faults of the same program, by `perf stat`; what start-up varies by is small beside 20,000."""
+    program = f"from perfcounters import known_work; known_work.page_faults({4 * PAGES})"
+    argv = [sys.executable, "-c", program]
+    done = subprocess.run(
+        ["perf", "stat", "-x,", "-e", "page-faults", *argv], capture_output=True, text=True, check=True
+    )
+    assert faults_of(*argv) == pytest.approx(int(done.stderr.split(",")[0]), rel=0.01)
 
 
 def test_stat_counts_the_time_of_the_command():
@@ -72,8 +85,8 @@ def test_stat_leaves_the_commands_output_alone_and_repeats_it(tmp_path):
     assert done.stderr == ""
     text = out.read_text()
     assert "(3 runs)" in text
-    assert re.search(r"task-clock\s+\+- \d", text)
-    assert "seconds elapsed" in text
+    assert re.search(r"ns +task-clock\s+\+- \d", text)
+    assert re.search(r"\d s +elapsed  \+- \d", text)
 
 
 def test_stat_says_why_an_event_of_the_usual_set_was_not_counted():
@@ -113,6 +126,41 @@ def test_stat_restores_sigpipe():
     """Python ignores SIGPIPE; the command must die of it as it does without stat."""
     direct = perfcounters("stat", "-e", "page-faults", "--", "sh", "-c", "kill -PIPE $$; exit 0")
     assert direct.returncode == 128 + signal.SIGPIPE
+
+
+def test_spread_is_the_standard_deviation_of_the_runs():
+    """Runs of 90, 100, 110: mean 100, sample standard deviation 10, which is 10%."""
+    runs = [stat.Run(1.0, 0, Reading([one_count(value)])) for value in (90, 100, 110)]
+    (line,) = [line for line in stat.table(["x"], runs, {}).splitlines() if "page-faults" in line]
+    assert line.split() == ["100", "page-faults", "+-", "10.00%"]
+
+
+def one_count(value):
+    return Count("page-faults", value, "page-faults", "software", "tree", 1, 1, False, (), 1, "", None)
+
+
+@pytest.mark.skipif(countable(["page-faults"], scope="cpu")["page-faults"] is not None, reason="not allowed")
+def test_stat_of_all_cpus_counts_everybody():
+    """A process that existed before touches 20,000 pages meanwhile: not the command's, but the machine's."""
+    script = f"input(); from perfcounters import known_work; known_work.page_faults({4 * PAGES})"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        go = ["sh", "-c", f"echo > /proc/{other.pid}/fd/0; while kill -0 {other.pid}; do sleep 0.05; done"]
+        waiter = threading.Thread(target=other.wait)  # so that it does not stay a zombie
+        waiter.start()
+        done = perfcounters("stat", "-a", "-j", "-e", "page-faults", "--", *go)
+        waiter.join()
+    found = json.loads(done.stderr[done.stderr.index("{") :])  # after what the shell says
+    (count,) = found["runs"][0]["counts"].values()
+    assert count["scope"] == "cpu"
+    assert count["value"] >= 4 * PAGES
+
+
+def test_events_may_be_named_one_by_one():
+    done = perfcounters("stat", "-j", "-e", "page-faults,task-clock", "-e", "page-faults:u", "--", "true")
+    counts = json.loads(done.stderr)["runs"][0]["counts"]
+    assert list(counts) == ["page-faults", "task-clock", "page-faults:u"]
 
 
 def test_an_error_is_one_line():
