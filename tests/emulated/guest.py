@@ -9,7 +9,7 @@ import threading
 import traceback
 from pathlib import Path
 
-from perfcounters import Counters, countable, doctor, errors, known_work, trust
+from perfcounters import Counters, countable, doctor, errors, known_work, pmus, trust
 
 N = 1_000_000
 PARANOID = Path("/proc/sys/kernel/perf_event_paranoid")
@@ -225,7 +225,8 @@ def never_runs():
 @check
 def by_sysfs():
     """The same event by the kernel's own name for it, as a raw number, and by the catalogue's."""
-    names = ("armv8_pmuv3_0/inst_retired/:u", "armv8_pmuv3_0/event=0x08/:u", "r8:u", "instructions:u")
+    (pmu,) = pmus.core()
+    names = (f"{pmu}/inst_retired/:u", f"{pmu}/event=0x08/:u", "r8:u", "instructions:u")
     with Counters(*names, scope="thread") as counters:
         reading = counters.call(known_work.instructions_address(), N)
     return {"reading": fields(reading)}

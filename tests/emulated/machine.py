@@ -20,7 +20,7 @@ HOST_TOOLS = ("qemu-system-aarch64", "aarch64-linux-gnu-gcc", "cpio", "apt-get",
 HOST_PACKAGES = "qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross cpio"
 GUEST_PACKAGES = ("busybox-static", "python3-minimal", "libpython3-dev", "python3-cffi-backend", "libuuid1")
 _RESULT = re.compile(r"^RESULT (\{.*\})\s*$", re.MULTILINE)
-_SECONDS = 120
+_SECONDS = 400
 
 _INIT = """#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc

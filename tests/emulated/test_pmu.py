@@ -123,6 +123,47 @@ def test_a_group_that_never_runs_is_no_0(guest):
         assert "never ran" in count["reason"]
 
 
+def test_one_event_by_four_names(guest):
+    """The kernel's name in sysfs, its terms, its number (inst_retired, 0x08) and the generic event."""
+    counts = list(guest["by_sysfs"]["reading"].values())
+    assert len(counts) == 4
+    assert {count["value"] for count in counts} == {counts[0]["value"]}
+    assert counts[0]["value"] == pytest.approx(2_000_000, rel=0.001)
+    assert {count["group"] for count in counts} == {0}
+    assert {count["pmu"] for count in counts} == {"armv8_pmuv3"}
+
+
+def test_doctor_knows_what_this_machine_has(guest):
+    """QEMU's PMU has instructions and cycles; what is checked against known work is right."""
+    found = guest["examined"]["findings"]
+    verdicts = {subject: verdict for subject, (verdict, _) in found.items()}
+    for name in (
+        "instructions",
+        "task-clock",
+        "cpu-clock",
+        "page-faults",
+        "minor-faults",
+        "context-switches",
+    ):
+        assert verdicts[name] == "ok", found[name]
+    assert verdicts["cycles"] == "unchecked"
+    for name in ("branch-misses", "LLC-misses", "dTLB-load-misses", "dram-bytes-read"):
+        assert verdicts[name] == "refused"
+    assert not guest["examined"]["trusted"]
+
+
+def test_which_of_several_can_be_counted(guest):
+    """QEMU's PMU has no TLB events; the kernel says ENOENT, which is told as what it is."""
+    refused = guest["which"]["refused"]
+    assert [name for name, why in refused.items() if why is None] == [
+        "instructions",
+        "cycles",
+        "LLC-misses",  # a raw event opens; that it counts nothing is told by its reading
+        "page-faults",
+    ]
+    assert "this processor's PMU (armv8_pmuv3) does not have it" in refused["dTLB-load-misses"]
+
+
 def test_llc_misses_are_not_trusted_where_there_are_none(guest):
     """QEMU's PMU has no cache events."""
     assert not guest["llc"]["trusted"]
