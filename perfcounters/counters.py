@@ -32,9 +32,9 @@ class Counters:
             f()
         print(counters.reading)
 
-    A `with` of counters that are not open opens and closes them, which costs some 10 µs an event
+    A `with` of counters that are not open opens and closes them, which costs some tens of µs an event
     and thread; call `open` before to pay that once. Counters run all the time and are only read, so
-    sessions may nest and run side by side.
+    sessions may nest and run side by side; one `Counters` is for one thread at a time.
 
     Args:
         events: Names, see `perfcounters.events`.

@@ -1,6 +1,7 @@
 """Every Python block of the documentation runs."""
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,12 @@ BLOCKS = [
 @pytest.mark.parametrize("page,number,block", BLOCKS, ids=[f"{page}-{number}" for page, number, _ in BLOCKS])
 def test_block_runs(page, number, block):
     subprocess.run([sys.executable, "-W", "error", "-c", block], check=True, capture_output=True, timeout=60)
+
+
+def test_the_reference_is_that_of_the_docstrings():
+    """Else: python tools/perfcounters_reference.py."""
+    tool = runpy.run_path(str(DOCS.parents[1] / "tools" / "perfcounters_reference.py"))
+    assert (DOCS / "reference.md").read_text() == tool["text"]()
 
 
 def test_every_command_and_page_is_named():
