@@ -7,6 +7,7 @@ import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from formfn_profile.errors import ResultsError
 from formfn_profile.flags import WIDE_INTERVAL, flags
 from formfn_profile.results import KEY
 
@@ -82,7 +83,7 @@ def too_few(good: Sides) -> str | None:
 
 def apart(good: Sides) -> str | None:
     """Say that the sides did not take turns, None if they did."""
-    a, b = ([_time(record) for record in side] for side in good)
+    a, b = ([when(record) for record in side] for side in good)
     if interleaved(a, b):
         return None
     return "not interleaved: a change of the machine between the sides would look like one of the program"
@@ -93,7 +94,7 @@ def interleaved(a: Iterable[dt.datetime], b: Iterable[dt.datetime]) -> bool:
     Tell whether the sides took turns, so that a machine that drifts hits both alike: in order of time,
     the side changes at least half as often as the smaller side has processes.
     """
-    order = sorted([*((when, 0) for when in a), *((when, 1) for when in b)])
+    order = sorted([*((time, 0) for time in a), *((time, 1) for time in b)])
     names = [side for _, side in order]
     changes = sum(one != other for one, other in itertools.pairwise(names))
     return 2 * changes >= min(names.count(0), names.count(1))
@@ -155,6 +156,18 @@ def _differ(sides: Sides, field: str, key: str | None = None) -> str | None:
     return f"{texts[0]} on each side" if a == b else f"{texts[0]} in A, {texts[1]} in B"
 
 
-def _time(record: Record) -> dt.datetime:
-    when = dt.datetime.fromisoformat(record.time.replace("Z", "+00:00"))
-    return when if when.tzinfo else when.replace(tzinfo=dt.timezone.utc)
+def when(record: Record) -> dt.datetime:
+    """
+    Return the time of a record, in UTC where it says no other zone.
+
+    Raises:
+        ResultsError: It is no time in ISO 8601.
+    """
+    try:
+        time = dt.datetime.fromisoformat(record.time.replace("Z", "+00:00"))
+    except (ValueError, AttributeError):
+        raise ResultsError(
+            f"a record of run {record.run_id} has the time {record.time!r}, which is none in ISO 8601."
+            " Take the record away"
+        ) from None
+    return time if time.tzinfo else time.replace(tzinfo=dt.timezone.utc)

@@ -4,11 +4,13 @@ Two sets of records compared, point by point: what got faster or slower, and how
 The unit of a time is the process: its calls share one start, one layout of memory and one moment of the
 machine, so that a thousand of them say nothing about the next process. Each process of a point is one
 number, the median of its calls, and a point needs `comparable.PROCESSES` of them on each side, the sides
-taking turns. Simulated counts have no such noise: they are compared as they are, within `TOLERANCE`.
+taking turns. Counts of the hardware are treated alike. Simulated counts have no such noise: they are
+compared as they are, within `TOLERANCE`.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import statistics
 from dataclasses import dataclass
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 MARGIN = 0.05
 LATENCY = "latency"
+END_TO_END = "end to end"
+TIMES = (LATENCY, END_TO_END)
 
 # By how much a simulated count moves though nothing changed: addresses differ from run to run.
 TOLERANCE = {"instructions": 0.005, "LLC-misses": 0.05}
@@ -34,6 +38,7 @@ FITS_BELOW = 0.01
 Verdict = Literal["faster", "slower", "fewer", "more", "no change", "inconclusive", "not comparable"]
 
 _WORSE = ("slower", "more")
+_COUNTED: dict[Verdict, Verdict] = {"slower": "more", "faster": "fewer"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +46,12 @@ class Comparison:
     """
     One quantity of one point on both sides.
 
-    `quantity` is "latency", `a` and `b` then in seconds, or an event, `a` and `b` then counts a call, of
-    the modelled processor `cache`. `ratio` is B / A; `interval` contains the true ratio with
-    `confidence`. `smallest` is the smallest relative increase that would be seen: of a latency with a
-    probability of 95%, of a count surely. `why` is the reason of "not comparable", `notes` say what
-    differs and doesn't forbid. `broken`: B failed where A had worked.
+    `quantity` is one of `TIMES`, `a` and `b` then in seconds, or an event, `a` and `b` then counts a
+    call: of the hardware (`cache` None), or of the modelled processor `cache`. `ratio` is B / A;
+    `interval` contains the true ratio with `confidence`. `smallest` is the smallest relative increase
+    that would be seen: where there is an interval with a probability of about 95%, else surely. `why` is
+    the reason of "not comparable", `notes` say what differs and doesn't forbid. `broken`: B failed where
+    A had worked.
     """
 
     point: Mapping[str, Any]
@@ -74,7 +80,7 @@ def compare(a: Iterable[Record], b: Iterable[Record], margin: float = MARGIN) ->
     """
     Compare the points of two sets of records, in order of first appearance.
 
-    A latency is "slower" or "faster" where the whole interval lies on that side of 1, has "no change"
+    A time is "slower" or "faster" where the whole interval lies on that side of 1, has "no change"
     where the interval lies within 1 / (1 + `margin`) and 1 + `margin`, and is "inconclusive" otherwise.
     """
     groups = _groups(a), _groups(b)
@@ -87,7 +93,7 @@ def compare(a: Iterable[Record], b: Iterable[Record], margin: float = MARGIN) ->
         elif not sides[1]:
             found.append(_refused(sides, comparable.missing(record, "B", groups[1])))
         elif record.launcher == "native":
-            found.append(_latency(sides, margin))
+            found += _measured(sides, margin)
         else:
             found += _counts(sides)
     return found
@@ -102,25 +108,44 @@ def _groups(records: Iterable[Record]) -> dict[tuple[object, ...], list[Record]]
     return {key: list(group.values()) for key, group in groups.items()}
 
 
-def _latency(sides: Sides, margin: float) -> Comparison:
-    good = comparable.usable(sides, lambda record: record.latency_s)
+def _measured(sides: Sides, margin: float) -> list[Comparison]:
+    """Compare what scatters from process to process: times, and counts of the hardware."""
+    quantities = [LATENCY]
+    for quantity in (END_TO_END, *TOLERANCE):
+        good = comparable.usable(sides, functools.partial(_median, quantity))
+        quantities += [quantity] if all(good) else []
+    return [_scattered(sides, quantity, margin) for quantity in quantities]
+
+
+def _scattered(sides: Sides, quantity: str, margin: float) -> Comparison:
+    good = comparable.usable(sides, functools.partial(_median, quantity))
     why = comparable.bar(sides, good, machine=True) or comparable.too_few(good) or comparable.apart(good)
-    if not all(good):
-        return _refused(sides, why or "nothing was timed")
-    a, b = ([statistics.median(record.latency_s) for record in side] for side in good)
-    told = _told(sides, good, LATENCY, a=statistics.median(a), b=statistics.median(b))
+    a, b = ([_median(quantity, record) for record in side] for side in good)
+    if not a or not b:
+        return _refused(sides, why or "nothing was measured")
+    told = _told(sides, good, quantity, a=statistics.median(a), b=statistics.median(b))
     if why:
         ratio = statistics.median(b) / statistics.median(a)
         return Comparison(verdict="not comparable", why=why, ratio=ratio, **told)
     seen = shift(a, b)
+    verdict = _verdict(seen.interval, margin)
     return Comparison(
-        verdict=_verdict(seen.interval, margin),
+        verdict=verdict if quantity in TIMES else _COUNTED.get(verdict, verdict),
         ratio=seen.ratio,
         interval=seen.interval,
         confidence=CONFIDENCE,
         smallest=seen.smallest,
         **told,
     )
+
+
+def _median(quantity: str, record: Record) -> float:
+    """Return the median of the process, 0 where it has not measured it."""
+    if quantity in TIMES:
+        samples = record.latency_s if quantity == LATENCY else record.end_to_end_s
+        return statistics.median(samples) if samples else 0.0
+    count = record.count(quantity)
+    return count.value or 0.0 if count is not None and count.source == "hardware" else 0.0
 
 
 def _verdict(interval: tuple[float, float], margin: float) -> Verdict:
@@ -189,7 +214,9 @@ def _told(sides: Sides, good: Sides, quantity: str, **values: float | None) -> d
         "point": comparable.point(good[0][0]),
         "quantity": quantity,
         "processes": (len(good[0]), len(good[1])),
-        "notes": comparable.notes(sides, good),
+        "notes": ()
+        if quantity == END_TO_END
+        else comparable.notes(sides, good),  # latency's notes are its own
         **values,
     }
 

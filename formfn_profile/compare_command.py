@@ -62,6 +62,7 @@ def _run(options: argparse.Namespace) -> int:
     from formfn_profile.compare import MARGIN, compare
     from formfn_profile.store import load
 
+    _check_two(options.a, options.b)
     limit = options.fail_over
     found = compare(load(options.a), load(options.b), MARGIN if limit is None else limit)
     if options.json:
@@ -77,6 +78,14 @@ def _run(options: argparse.Namespace) -> int:
     if not compared:
         print("Nothing could be compared, so nothing is known to be as fast as before", file=sys.stderr)
     return 1 if failing or not compared else 0
+
+
+def _check_two(a: Path, b: Path) -> None:
+    """A file compared with itself would pass any gate."""
+    from formfn_profile.errors import ResultsError
+
+    if a.exists() and b.exists() and a.samefile(b):
+        raise ResultsError(f"{a} and {b} are the same file. Name the records before and after the change")
 
 
 def render(found: Sequence[Comparison], margin: float) -> str:
@@ -98,7 +107,9 @@ def render(found: Sequence[Comparison], margin: float) -> str:
 
 
 def _cells(one: Comparison, name: str) -> list[str]:
-    timed = one.quantity == "latency"
+    from formfn_profile.compare import TIMES
+
+    timed = one.quantity in TIMES
     a, b = ((_MISSING if value is None else _quantity(value, timed=timed)) for value in (one.a, one.b))
     what = f"{one.quantity}, {one.cache}" if one.cache else one.quantity
     low_high = "" if one.interval is None else f"{one.interval[0]:.3f} - {one.interval[1]:.3f}"
@@ -165,12 +176,12 @@ def _meaning(found: Sequence[Comparison], margin: float) -> list[str]:
     lines = []
     if any(one.interval for one in found):
         lines += [
-            "Latency: medians of processes, each one's the median of its calls.",
+            "A and B: medians of processes, each one's the median of its calls.",
             f"Interval: contains the true ratio with {CONFIDENCE:.2%}.",
             f"No change: the interval is within {margin:.1%} of 1.",
             f"Smallest: the slow-down that would be seen about {100 * POWER:.0f} times in 100.",
         ]
-    if any(one.quantity in TOLERANCE for one in found):
+    if any(one.quantity in TOLERANCE and not one.interval for one in found):
         limits = ", ".join(f"{event} {share:.1%}" for event, share in TOLERANCE.items())
-        lines.append(f"Counts: simulated, a call; no change: less than {limits}, or the network fits.")
+        lines.append(f"Simulated counts, a call; no change: less than {limits}, or the network fits.")
     return lines

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import datetime as dt
 from typing import TYPE_CHECKING, Any, TextIO
 
 from formfn_profile import comparable
@@ -82,7 +81,6 @@ def _run(record: Record) -> pyperf.Run:
 
 def _metadata(record: Record) -> dict[str, Any]:
     """What pyperf collected on the machine, under its names, and the columns of the file."""
-    when = dt.datetime.fromisoformat(record.time.replace("Z", "+00:00"))
     collected = record.machine.get("pyperf") or {}
     own = {
         "cpu_model_name": record.machine.get("cpu"),
@@ -90,7 +88,7 @@ def _metadata(record: Record) -> dict[str, Any]:
         **collected,
         "name": benchmark_name(record),
         "unit": "second",
-        "date": when.replace(tzinfo=None).isoformat(sep=" "),
+        "date": comparable.when(record).replace(tzinfo=None).isoformat(sep=" "),
         "duration": sum(record.warmup_s) + sum(record.latency_s),
         "load_avg_1min": record.conditions.get("load_before"),
     }

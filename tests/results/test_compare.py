@@ -148,6 +148,43 @@ def test_a_network_that_is_no_pattern(sides):
     assert "depth" not in one.point
 
 
+def test_end_to_end_is_compared_beside_latency(sides):
+    """Only B's copying got slower: the inference itself has no change."""
+    a, b = sides(PROCESSES, PROCESSES)
+    a, b = (
+        [type(r)(**vars(r) | {"end_to_end_s": (factor * r.latency_s[1],)}) for r in side]
+        for side, factor in ((a, 1.1), (b, 1.5))
+    )
+    found = compare(a, b)
+    assert [(one.quantity, one.verdict) for one in found] == [
+        ("latency", "no change"),
+        ("end to end", "slower"),
+    ]
+    assert found[1].ratio == pytest.approx(1.5 / 1.1)
+
+
+def test_counts_of_the_hardware_are_compared_over_processes(make):
+    """They scatter as times do: 2% more instructions in each of seven processes that differ by 0.1%."""
+
+    def side(instructions, offset):
+        return [
+            make(
+                latency_s=(1.0,),
+                at=2 * i + offset,
+                counts=(
+                    Count(event="instructions", samples=(instructions + i, None), source="hardware"),
+                    Count(event="LLC-misses", samples=(None,), source="hardware", reason="no such event"),
+                ),
+            )
+            for i in range(7)
+        ]
+
+    latency, instructions = compare(side(10_000, 0), side(10_200, 1))
+    assert latency.verdict == "no change"
+    assert (instructions.quantity, instructions.verdict, instructions.cache) == ("instructions", "more", None)
+    assert instructions.interval[0] < 1.02 < instructions.interval[1]
+
+
 def counted(make, instructions, misses, **fields):
     """A simulated record whose weights and activations are 1,000 lines of 64 bytes."""
     counts = (
@@ -257,13 +294,18 @@ def test_the_smallest_effect_is_printed(run, sides):
     "arguments, said",
     [
         (["none.jsonl", "none.jsonl"], "none.jsonl"),
-        (["broken.jsonl", "broken.jsonl"], "broken.jsonl, line 1"),
+        (["broken.jsonl", "when.jsonl"], "broken.jsonl, line 1"),
+        (["broken.jsonl", "broken.jsonl"], "same file"),
         (["broken.jsonl"], "B.jsonl"),
+        (["when.jsonl", "then.jsonl"], "'yesterday'"),
         (["broken.jsonl", "broken.jsonl", "--fail-over", "5"], "5%"),
     ],
 )
-def test_a_mistake_is_one_clear_line(arguments, said, tmp_path):
+def test_a_mistake_is_one_clear_line(arguments, said, make, tmp_path):
     """Non-zero exit, one line, no traceback; through the package's own command line."""
+    for name in ("when.jsonl", "then.jsonl"):
+        records = [make(latency_s=(1.0,)) for _ in range(5)]
+        write(tmp_path / name, [type(record)(**vars(record) | {"time": "yesterday"}) for record in records])
     (tmp_path / "broken.jsonl").write_text("{}\n")
     command = [sys.executable, "-m", "formfn_profile", "compare", *arguments]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
