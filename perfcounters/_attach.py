@@ -1,4 +1,4 @@
-"""Opening events: what this user may count, in which groups it fits, on which tasks it is opened."""
+"""Opening events: what this user may count, and on which tasks it is opened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from perfcounters import _kernel, _refusals, pmus
-from perfcounters._names import canonical
 from perfcounters.errors import (
     AttachError,
     CounterError,
@@ -82,14 +81,13 @@ def prepare(event: Event, scope: str) -> Prepared:
 
 
 def _opened(event: Event, scope: str) -> Prepared:
-    whole_cpus = scope == "cpu"
     wished = (event.exclude,) if event.exclude is not None else (0, _kernel.EXCLUDE_KERNEL)
     refusal: OSError | None = None
     for exclude in wished:
         prepared = Prepared(event, exclude | _INHERITANCE[scope])
         try:
             for encoding in event.cores or event.parts or (event.encoding,):
-                pid, cpu = _targets(encoding, scope, frozenset({0}))[0]
+                pid, cpu = targets(encoding, scope, frozenset({0}))[0]
                 flags = prepared.flags | _kernel.DISABLED
                 _kernel.close(_kernel.open_event(encoding, flags=flags, pid=pid, cpu=cpu))
         except OSError as error:
@@ -107,82 +105,10 @@ def _opened(event: Event, scope: str) -> Prepared:
         return prepared
     if refusal is None:
         raise AssertionError(wished)
-    raise _refusals.explain(refusal, event, whole_cpus=whole_cpus) from refusal
+    raise _refusals.explain(refusal, event, scope=scope) from refusal
 
 
-def arrange(prepared: Sequence[Prepared], scope: str) -> tuple[tuple[Prepared, ...], ...]:
-    """
-    Put events into as few groups as the PMU can place, those that make ratios first and together.
-
-    The kernel says whether a group fits only if its leader is enabled, so it is asked with one.
-    """
-    ratio_first = ("instructions", "cycles", "LLC-misses", "LLC-references")
-    ordered = sorted(
-        prepared,
-        key=lambda p: ratio_first.index(name) if (name := canonical(p.event.name)) in ratio_first else 9,
-    )
-    pools: dict[int, list[Prepared]] = {}
-    for one in (part for whole in ordered for part in _parts(whole)):
-        pools.setdefault(pool(one.event), []).append(one)
-    groups: list[tuple[Prepared, ...]] = []
-    for kind, members in pools.items():
-        if kind == _kernel.TYPE_SOFTWARE:
-            groups.append(tuple(members))
-        else:
-            groups.extend(_fitting(members, scope))
-    return tuple(groups)
-
-
-def _parts(whole: Prepared) -> list[Prepared]:
-    """Give an event for each kind of cores, or for each PMU that shares the counting; itself else."""
-    event = whole.event
-    return [
-        Prepared(replace(event, encoding=encoding), whole.flags, part=bool(event.cores))
-        for encoding in event.cores or event.parts
-    ] or [whole]
-
-
-def pool(event: Event) -> int:
-    """Name the set of counters that an event uses; events of different ones never share a group."""
-    kind = event.encoding.pmu
-    if kind in (_kernel.TYPE_SOFTWARE, _kernel.TYPE_BREAKPOINT):
-        return _kernel.TYPE_SOFTWARE
-    alone = kind in pmus.core_types() and len(pmus.core_types()) == 1
-    generic = kind in (_kernel.TYPE_HARDWARE, _kernel.TYPE_HW_CACHE)
-    return _kernel.TYPE_RAW if generic or alone else kind
-
-
-def _fitting(members: Sequence[Prepared], scope: str) -> Iterator[tuple[Prepared, ...]]:
-    group: list[Prepared] = []
-    fds: list[int] = []
-    try:
-        for one in members:
-            fd = _try(one, fds, scope)
-            if fd is None and group:
-                yield tuple(group)
-                for old in fds:
-                    _kernel.close(old)
-                group, fds = [], []
-                fd = _try(one, fds, scope)
-            group.append(one)
-            if fd is not None:
-                fds.append(fd)
-        yield tuple(group)
-    finally:
-        for old in fds:
-            _kernel.close(old)
-
-
-def _try(one: Prepared, fds: Sequence[int], scope: str) -> int | None:
-    try:
-        leader = fds[0] if fds else -1
-        pid, cpu = _targets(one.event.encoding, scope, frozenset({0}))[0]
-        return _kernel.open_event(one.event.encoding, flags=one.flags, pid=pid, cpu=cpu, group_fd=leader)
-    except OSError:
-        return None
-
-
-def _targets(encoding: Encoding, scope: str, threads: frozenset[int]) -> list[tuple[int, int]]:
+def targets(encoding: Encoding, scope: str, threads: frozenset[int]) -> list[tuple[int, int]]:
     """Give the (pid, cpu) pairs on which an event's group is opened."""
     if scope == "cpu":
         return [(-1, cpu) for cpu in pmus.cpus_of(encoding.pmu)]
@@ -237,11 +163,11 @@ def _open_all(
     on_exec: bool,
 ) -> list[Slot] | None:
     """Open everything; None if a thread ended meanwhile. Descriptors are added to `fds` as they come."""
-    targets = [_targets(group[0].event.encoding, scope, threads) for group in groups]
-    _allow_descriptors(sum(len(group) * len(tasks) for group, tasks in zip(groups, targets, strict=True)))
+    everywhere = [targets(group[0].event.encoding, scope, threads) for group in groups]
+    _allow_descriptors(sum(len(group) * len(tasks) for group, tasks in zip(groups, everywhere, strict=True)))
     led = _kernel.DISABLED | (_kernel.ENABLE_ON_EXEC if on_exec else 0)
     slots = []
-    for i, (group, tasks) in enumerate(zip(groups, targets, strict=True)):
+    for i, (group, tasks) in enumerate(zip(groups, everywhere, strict=True)):
         for pid, cpu in tasks:
             members: list[int] = []
             for one in group:
@@ -257,7 +183,7 @@ def _open_all(
                 except OSError as error:
                     if error.errno == errno.EINVAL and members:
                         raise _too_many(group) from error
-                    raise _refusals.explain(error, one.event, whole_cpus=scope == "cpu") from error
+                    raise _refusals.explain(error, one.event, scope=scope) from error
                 fds.append(fd)
                 members.append(fd)
             slots.append(Slot(i, tuple(members), tuple(_kernel.event_id(fd) for fd in members)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,6 +86,15 @@ def event_id(fd: int) -> int:
     identity = ffi.new("uint64_t *")
     _checked(lib.pe_id(fd, identity))
     return int(identity[0])
+
+
+def group_times(leader: int, size: int) -> tuple[int, int]:
+    """Give the times, in ns, that a group of so many events was enabled, and of that was on the PMU."""
+    answer = os.read(leader, 8 * (3 + 2 * size))
+    if len(answer) < 24:
+        return 0, 0
+    _, enabled, running = struct.unpack_from("=3Q", answer)
+    return enabled, running
 
 
 def enable(leader: int) -> None:
@@ -222,6 +233,12 @@ def paranoid() -> int | None:
     """Give the level of `perf_event_paranoid`; None where the kernel has no such file."""
     level = text("/proc/sys/kernel/perf_event_paranoid")
     return None if level is None else int(level)
+
+
+def release() -> tuple[int, int]:
+    """Give the two numbers of the kernel's version; (0, 0) where it does not say."""
+    found = re.match(r"(\d+)\.(\d+)", text("/proc/sys/kernel/osrelease") or "")
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def open_descriptors() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from perfcounters import _attach
+from perfcounters import _arrange, _attach
 from perfcounters._session import Scope, Session, Snapshot
 from perfcounters.errors import TooManyEventsError
 
@@ -19,14 +19,15 @@ def refuse_turns(groups: Sequence[Sequence[_attach.Prepared]]) -> None:
     """Refuse hardware events in more than one group of the same PMU: these would take turns."""
     seen: dict[int, int] = {}
     for group in groups:
-        pool = _attach.pool(group[0].event)
+        pool = _arrange.pool(group[0].event)
         seen[pool] = seen.get(pool, 0) + 1
         if seen[pool] > 1:
-            fit = next(len(one) for one in groups if _attach.pool(one[0].event) == pool)
+            fit = next(len(one) for one in groups if _arrange.pool(one[0].event) == pool)
             names = ", ".join(one.event.name for one in group)
             message = (
                 f"cannot count all of these events at one time: {fit} fit on the PMU, and not {names}."
-                ' Count them in several runs, or estimate with multiplex="scale"'
+                ' Count them in several calls by multiplex="passes" and measure(), or estimate with'
+                ' multiplex="scale"'
             )
             raise TooManyEventsError(message, event=group[0].event.name)
 
@@ -36,8 +37,8 @@ def turns(groups: Sequence[Sequence[_attach.Prepared]]) -> list[list[Sequence[_a
     turns: list[list[Sequence[_attach.Prepared]]] = []
     dealt: dict[int, int] = {}
     for group in groups:
-        turn = dealt.get(_attach.pool(group[0].event), 0)
-        dealt[_attach.pool(group[0].event)] = turn + 1
+        turn = dealt.get(_arrange.pool(group[0].event), 0)
+        dealt[_arrange.pool(group[0].event)] = turn + 1
         if turn == len(turns):
             turns.append([])
         turns[turn].append(group)

@@ -23,20 +23,21 @@ _SANDBOX = (
 )
 
 
-def explain(error: OSError, event: Event, *, whole_cpus: bool = False) -> CounterError:
+def explain(error: OSError, event: Event, *, scope: str = "thread") -> CounterError:
     """
     Turn the errno of a refused open into the error with its cause and remedy.
 
     Args:
-        whole_cpus: The event was asked for on a CPU, for all its tasks.
+        scope: Whose events were asked for.
     """
     number = error.errno or 0
     level = _kernel.paranoid()
-    kind, why = _cause(number, event, level, whole_cpus=whole_cpus)
+    kind, why = _cause(number, event, level, scope)
     message = f"cannot count {event.name}: {why}"
     return kind(message, event=event.name, errno=number, paranoid=level)
 
 
+_INHERITS_THREADS_ALONE = (5, 13)
 _CAUSES: dict[int, tuple[type[CounterError], str]] = {
     errno.EMFILE: (CounterLimitError, "no file descriptor is left. Raise the limit: ulimit -n 65536"),
     errno.ENFILE: (
@@ -51,16 +52,19 @@ _CAUSES: dict[int, tuple[type[CounterError], str]] = {
     ),
     errno.E2BIG: (
         EventUnavailableError,
-        "this kernel is too old for what it was asked (E2BIG): Linux 5.13 or later is needed",
+        "this kernel does not know all that it was asked for (E2BIG): Linux 5.13 or later is needed",
     ),
 }
 
 
-def _cause(
-    number: int, event: Event, level: int | None, *, whole_cpus: bool
-) -> tuple[type[CounterError], str]:
+def _cause(number: int, event: Event, level: int | None, scope: str) -> tuple[type[CounterError], str]:
     if number in (errno.EACCES, errno.EPERM):
-        return CounterPermissionError, _permission(number, level, whole_cpus=whole_cpus)
+        return CounterPermissionError, _permission(number, level, whole_cpus=scope == "cpu")
+    if number == errno.EINVAL and scope == "process" and (0, 0) < _kernel.release() < _INHERITS_THREADS_ALONE:
+        return EventUnavailableError, (
+            'scope="process" needs Linux 5.13 or later, which can leave child processes out, and this is'
+            f' {_kernel.text("/proc/sys/kernel/osrelease")}; use scope="tree", which counts them too'
+        )
     if number in (errno.ENOENT, errno.EOPNOTSUPP, errno.ENODEV, errno.ENXIO):
         return EventUnavailableError, _absent(event)
     if number == errno.ENOSYS:

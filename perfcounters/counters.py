@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from perfcounters import _attach
+from perfcounters import _arrange, _attach
 from perfcounters._passes import in_order, one_pass, refuse_turns, turns
 from perfcounters._session import Scope, Session, Snapshot
 from perfcounters.errors import CounterError, CounterStateError
@@ -106,7 +106,7 @@ class Counters:
 
     def _groups(self) -> tuple[tuple[_attach.Prepared, ...], ...]:
         prepared = [_attach.prepare(resolve(event), self.scope) for event in self.events]
-        return _attach.arrange(prepared, self.scope)
+        return _arrange.arrange(prepared, self.scope)
 
     def close(self) -> None:
         """Stop counting and close all descriptors; closed counters may be opened again."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
-from perfcounters import _attach, events, listing
+from perfcounters import _arrange, _attach, events, listing
 from perfcounters._session import Scope, Session, Snapshot
 from perfcounters.errors import PerfCountersError
 
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
             refused[name] = str(error).removeprefix(f"cannot count {name}: ")
     if arguments.output is not None:
         arguments.output.touch()  # fail before the work, not after
-    groups = _attach.arrange(prepared, scope)
+    groups = _arrange.arrange(prepared, scope)
     runs: list[Run] = []
     while len(runs) < max(1, arguments.repeat) and not (runs and runs[-1].status > _BY_SIGNAL):
         runs.append(count(arguments.argv, groups, scope))

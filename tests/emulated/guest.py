@@ -200,6 +200,38 @@ def twelve_passes():
 
 
 @check
+def counters_held():
+    """Two of six counters are held for good, as the NMI watchdog holds one: pinned, on the whole CPU."""
+    from perfcounters import _kernel
+    from perfcounters._perf import lib
+
+    held = [
+        _kernel.open_event(_kernel.Encoding(_kernel.TYPE_RAW, 0x08), flags=lib.PE_PINNED, pid=-1, cpu=0)
+        for _ in range(2)
+    ]
+    try:
+        try:
+            Counters(*many(6), scope="thread").open()
+        except errors.TooManyEventsError as error:
+            refused = str(error)
+        else:
+            refused = ""
+        with Counters(*many(6), scope="thread", multiplex="scale") as counters:
+            uniform()
+        with Counters(*many(4), scope="thread") as four:
+            work()
+    finally:
+        for fd in held:
+            _kernel.close(fd)
+    return {
+        "refused": refused,
+        "reading": fields(counters.reading),
+        "expected": 400 * N,
+        "four": fields(four.reading),
+    }
+
+
+@check
 def lacking():
     """A raw event that this PMU does not have opens and counts 0."""
     with Counters("r3ff:u", scope="thread") as counters:
@@ -210,15 +242,15 @@ def lacking():
 @check
 def never_runs():
     """Seven events forced into one group open without error and never run."""
-    from perfcounters import _attach
+    from perfcounters import _arrange
 
-    real = _attach.arrange
-    _attach.arrange = lambda prepared, scope: (tuple(prepared),)
+    real = _arrange.arrange
+    _arrange.arrange = lambda prepared, scope: (tuple(prepared),)
     try:
         with Counters(*many(7), scope="thread", multiplex="scale") as counters:
             work()
     finally:
-        _attach.arrange = real
+        _arrange.arrange = real
     return {"reading": fields(counters.reading)}
 
 

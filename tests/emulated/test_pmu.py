@@ -111,6 +111,17 @@ def test_twelve_events_in_passes(guest):
     assert {count["group"] for count in guest["twelve_passes"]["reading"].values()} == {0, 1}
 
 
+def test_counters_that_others_hold(guest):
+    """Two of six are held by others for good: four fit, six are refused or take turns, none is 0."""
+    found = guest["counters_held"]
+    assert "4 fit on the PMU" in found["refused"]
+    for count in found["reading"].values():
+        assert count["value"] == pytest.approx(found["expected"], rel=0.01)
+    assert any(count["scaled"] for count in found["reading"].values())
+    assert {count["group"] for count in found["four"].values()} == {0}
+    assert all(count["value"] >= 2_000_000 and not count["scaled"] for count in found["four"].values())
+
+
 def test_a_raw_event_that_the_pmu_lacks_is_no_0(guest):
     count = guest["lacking"]["reading"]["r3ff:u"]
     assert count["value"] is None

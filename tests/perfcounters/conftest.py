@@ -58,7 +58,9 @@ class FakeKernel:
         self.answers = lambda fd, turn: (1000 * turn, 1000 * turn, 10 * turn)
         self.turn = 0
         self._fds = itertools.count(1000)
-        for name in ("open_event", "event_id", "enable", "close"):
+        self._clock = itertools.count(1)
+        self.free_counters = 100
+        for name in ("open_event", "event_id", "enable", "close", "group_times"):
             monkeypatch.setattr(_kernel, name, getattr(self, name))
         monkeypatch.setattr("perfcounters._session.GroupReader", self._reader)
 
@@ -79,6 +81,12 @@ class FakeKernel:
 
     def event_id(self, fd):
         return fd * 7
+
+    def group_times(self, leader, size):
+        """Every group is on the PMU all the time, unless `free_counters` are too few."""
+        assert size == len([fd for fd in self.groups[leader] if fd in self.live])
+        enabled = next(self._clock)
+        return enabled, enabled if size <= self.free_counters else 0
 
     def enable(self, leader):
         assert leader in self.groups

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from perfcounters import Count, Counters, Reading
+from perfcounters import Count, Counters, Reading, errors
 from perfcounters._attach import Prepared, Slot
 from perfcounters._difference import counts
 from perfcounters._kernel import Encoding
@@ -79,6 +79,18 @@ def test_0_of_an_event_that_the_kernel_does_not_list_is_no_count(kernel, skylake
 
 
 words = st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 10**6), st.sampled_from([0, 2**48 - 1, 2**63]))
+
+
+def test_a_group_that_opens_but_is_not_placed_is_split(kernel, skylake):
+    """The NMI watchdog holds one of four counters: the kernel opens a group of four, which never runs."""
+    kernel.free_counters = 3
+    names = ("instructions", "cycles", "branches", "branch-misses")
+    with pytest.raises(errors.TooManyEventsError, match="3 fit on the PMU, and not branch-misses"):
+        Counters(*names, scope="thread").open()
+    assert not kernel.live
+    with Counters(*names, scope="thread", multiplex="scale") as counters:
+        pass
+    assert [counters.reading[name].group for name in names] == [0, 0, 0, 1]
 
 
 def slots_of(groups, threads):

@@ -87,6 +87,16 @@ def test_each_errno_has_its_own_sentence(kernel, skylake, number, kind, said):
     assert said in str(error)
 
 
+def test_a_kernel_that_cannot_leave_children_out(kernel, skylake):
+    """inherit_thread came with Linux 5.13; before, the kernel refuses a bit that it does not know: EINVAL."""
+    kernel.refuse = lambda encoding, flags, group_fd: errno.EINVAL if flags & _kernel.INHERIT_THREAD else 0
+    skylake.file("/proc/sys/kernel/osrelease", "5.10.0-32-amd64\n")
+    assert "needs Linux 5.13 or later" in str(refusal())
+    Counters("instructions", scope="tree").open().close()
+    skylake.file("/proc/sys/kernel/osrelease", "6.1.0-18-amd64\n")
+    assert "encoding invalid" in str(refusal())
+
+
 def test_errors_survive_pickling(kernel, skylake):
     """A worker's error reaches its parent with its attributes."""
     kernel.fails(errno.EACCES)
