@@ -29,7 +29,10 @@ DEFAULT = (
     *("instructions", "cycles", "branches", "branch-misses", "LLC-misses", "LLC-references"),
 )
 _NOT_FOUND, _NOT_EXECUTABLE, _BY_SIGNAL = 127, 126, 128
-_FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_FORWARDED = {
+    *(signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
+}
+_FROM_THE_KERNEL = 0x80  # SI_KERNEL (asm-generic/siginfo.h), which the signal module lacks
 _BETWEEN_EVENTS = re.compile(r",(?=(?:[^/]*/[^/]*/)*[^/]*$)")
 
 
@@ -96,11 +99,21 @@ def count(argv: Sequence[str], groups: Sequence[Sequence[_attach.Prepared]], sco
     Raises:
         CounterError: The events can't be opened on it.
     """
+    with _signals_blocked() as mask:
+        return _counted(argv, groups, scope, mask)
+
+
+def _counted(
+    argv: Sequence[str],
+    groups: Sequence[Sequence[_attach.Prepared]],
+    scope: Scope,
+    mask: set[signal.Signals],
+) -> Run:
     waiting, go = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(go)
-        _become(argv, waiting)
+        _become(argv, waiting, mask)
     os.close(waiting)
     try:
         session = Session(groups, scope, scale=True, task=None if scope == "cpu" else child)
@@ -110,12 +123,11 @@ def count(argv: Sequence[str], groups: Sequence[Sequence[_attach.Prepared]], sco
         raise
     try:
         before = Snapshot(session, session.read())
-        with _signals_to(child):
-            start = time.perf_counter()
-            os.write(go, b"g")
-            os.close(go)
-            _, status = os.waitpid(child, 0)
-            seconds = time.perf_counter() - start
+        start = time.perf_counter()
+        os.write(go, b"g")
+        os.close(go)
+        status = _wait(child)
+        seconds = time.perf_counter() - start
         reading = Snapshot(session, session.read()) - before
     finally:
         session.close()
@@ -123,13 +135,14 @@ def count(argv: Sequence[str], groups: Sequence[Sequence[_attach.Prepared]], sco
     return Run(seconds, code if code >= 0 else _BY_SIGNAL - code, reading)
 
 
-def _become(argv: Sequence[str], waiting: int) -> None:
+def _become(argv: Sequence[str], waiting: int, mask: set[signal.Signals]) -> None:
     """Become the command once the parent says so; never returns."""
     status = _NOT_EXECUTABLE
     try:
         if os.read(waiting, 1):
             for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.execvp(argv[0], list(argv))  # noqa: S606 - the user's own command
     except FileNotFoundError:
         os.write(2, f"perfcounters: there is no command {argv[0]}\n".encode())
@@ -140,19 +153,35 @@ def _become(argv: Sequence[str], waiting: int) -> None:
         os._exit(status)
 
 
+def _wait(child: int) -> int:
+    """
+    Wait for the child's end, hand signals on to it meanwhile, and give its wait status.
+
+    What the terminal sends (Ctrl-C) reaches the child by itself, since it is of the same process group; the
+    kernel marks it, and it is not handed on a second time.
+    """
+    while True:
+        info = signal.sigwaitinfo(_FORWARDED | {signal.SIGCHLD})
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status
+        if info.si_signo != signal.SIGCHLD and info.si_code != _FROM_THE_KERNEL:
+            os.kill(child, info.si_signo)
+
+
 @contextmanager
-def _signals_to(child: int) -> Iterator[None]:
-    """Hand signals on to the child; the terminal's reach it anyway, so the parent only waits."""
-
-    def forward(number: int, _frame: object) -> None:
-        os.kill(child, number)
-
-    kept = {number: signal.signal(number, forward) for number in _FORWARDED}
-    kept |= {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
+def _signals_blocked() -> Iterator[set[signal.Signals]]:
+    """Keep signals for `_wait`; the value is what was blocked before, for the child."""
+    # Python's own handler of SIGINT, and an inherited one that lets children vanish, are in the way.
+    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGCHLD)}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED | {signal.SIGCHLD})
     try:
-        yield
+        yield {signal.Signals(number) for number in before}
     finally:
-        for number, handler in kept.items():
+        while signal.sigtimedwait({signal.SIGCHLD}, 0):
+            pass  # what is left is of the child that has ended
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 

@@ -1,14 +1,17 @@
 """The command line, as a user runs it."""
 
+import contextlib
 import errno
 import json
 import os
+import pty
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -98,28 +101,58 @@ def test_stat_says_why_an_event_of_the_usual_set_was_not_counted():
     assert all(count["value"] is not None or count["reason"] for count in counts.values())
 
 
+# Says how many SIGINTs it got until it is told to end, by SIGTERM.
+COUNTS_SIGNALS = """
+import signal, sys, time
+got = []
+signal.signal(signal.SIGINT, lambda *a: (got.append(1), print("got", flush=True)))
+signal.signal(signal.SIGTERM, lambda *a: sys.exit(7 + len(got)))
+print("ready", flush=True)
+while True:
+    time.sleep(60)
+"""
+STAT = [sys.executable, "-m", "perfcounters", "stat", "-e", "page-faults", "--"]
+
+
 def test_stat_forwards_signals():
-    """SIGTERM to stat ends the command, whose status is passed on."""
-    script = (
-        "import signal, sys, time; signal.signal(15, lambda *a: sys.exit(7));"
-        " print(flush=True); time.sleep(60)"
-    )
-    argv = [
-        sys.executable,
-        "-m",
-        "perfcounters",
-        "stat",
-        "-e",
-        "page-faults",
-        "--",
-        sys.executable,
-        "-c",
-        script,
-    ]
+    """SIGINT and SIGTERM to stat alone reach the command, whose status is passed on."""
+    argv = [*STAT, sys.executable, "-c", COUNTS_SIGNALS]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == b"got\n"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 7
+        assert process.wait(timeout=30) == 8
+
+
+def test_a_terminals_ctrl_c_reaches_the_command_once():
+    """The terminal sends SIGINT to all of its foreground processes; stat's is not handed on as well."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [*STAT, sys.executable, "-c", COUNTS_SIGNALS])  # noqa: S606
+    with os.fdopen(terminal, "r+b", buffering=0) as screen:
+        assert b"ready" in screen.readline()
+        screen.write(b"\x03")
+        assert b"got" in screen.readline()
+        time.sleep(1)  # for one that must not come
+        os.kill(pid, signal.SIGTERM)
+        with contextlib.suppress(OSError):  # a terminal ends in EIO
+            while screen.read(1000):
+                pass
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 8
+
+
+def test_a_command_that_dies_of_a_signal_ends_the_repeats():
+    done = perfcounters("stat", "-r", "5", "-e", "page-faults", "--", "sh", "-c", "echo x; kill -INT $$")
+    assert done.returncode == 128 + signal.SIGINT
+    assert done.stdout == "x\n"
+
+
+def test_stat_leaves_the_commands_signals_as_they_were():
+    """Blocked and ignored signals of the command are those of whoever called stat (/proc/self/status)."""
+    show = ["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"]
+    direct = subprocess.run(show, capture_output=True, text=True, check=True)
+    assert perfcounters("stat", "-e", "page-faults", "--", *show).stdout == direct.stdout
 
 
 def test_stat_restores_sigpipe():
