@@ -18,6 +18,7 @@ COMMANDS = {
     "correlate": "how FLOPs, LLC misses, instructions and latency go together",
     "plot": "the paper's figures, a roofline, misses against the size of the LLC",
     "claims": "the paper's findings, checked on this machine's records",
+    "report": "all of it as one page",
 }
 # Modules of commands whose own name is that of what they call.
 _MODULES = {
@@ -27,6 +28,7 @@ _MODULES = {
     "correlate": "correlate_command",
     "plot": "plot_command",
     "claims": "claims_command",
+    "report": "report_command",
 }
 
 PIPE_CLOSED = 141

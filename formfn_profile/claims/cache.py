@@ -71,7 +71,9 @@ def misses_tenfold(data: Data) -> Finding:
         return not_measured(f"{NO_COUNTS}, dwbottleneck over depth among them")
     fall = geometric_mean(ours)
     near = all_of((above(fall, FEWEST, COUNT_MARGIN), _below(fall, MOST)))
-    return finding(near, [figure(f"mean of {len(ours)} depths", fall)], remark=data.source_words)
+    return finding(
+        near, [figure(f"mean of {len(ours)} depth{'s' * (len(ours) > 1)}", fall)], remark=data.source_words
+    )
 
 
 @claim(
@@ -81,17 +83,22 @@ def misses_tenfold(data: Data) -> Finding:
     paper="a smaller fall in Figure 4 than in Figure 3",
 )
 def misses_fall_less_with_width(data: Data) -> Finding:
-    """The geometric mean of the fall over depths is above that over widths by more than 10%."""
-    falls = []
-    for sweep in (data.depth, data.width):
-        found = [each for each in (data.misses_ratios(sweep) if sweep else {}).values() if each.value > 0]
-        falls.append(geometric_mean(found) if found else None)
-    deep, wide = falls
-    if deep is None or wide is None:
-        return not_measured(f"{NO_COUNTS}, over depth and over width")
+    """
+    The geometric mean of the fall over depths is above that over widths by more than 10%, over the patterns
+    that were counted in both.
+    """
+    found = [data.misses_ratios(sweep) if sweep else {} for sweep in (data.depth, data.width)]
+    both = set.intersection(*({name for name, _ in each} for each in found))
+    if not both:
+        return not_measured(f"{NO_COUNTS}, the same ones over depth and over width")
+    deep, wide = (
+        geometric_mean([ratio for (name, _), ratio in each.items() if name in both]) for each in found
+    )
     ratio = deep.over(wide)
     figures = [figure("mean fall over depth", deep), figure("mean fall over width", wide)]
-    return finding(above(ratio, 1, COUNT_MARGIN), figures, remark=data.source_words)
+    return finding(
+        above(ratio, 1, COUNT_MARGIN), figures, remark=data.source_words, incomplete=missing_patterns(both)
+    )
 
 
 @claim(

@@ -133,7 +133,7 @@ class Data:
             return None
         if before.misses is None or after.misses is None or before.misses == after.misses == 0:
             return None
-        ratio = before.misses / max(after.misses, 1)
+        ratio = max(before.misses, 1) / max(after.misses, 1)
         return Estimate(ratio, ratio, ratio)
 
     def misses_ratios(self, sweep: Sweep, backend: str = CPU) -> dict[tuple[str, int], Estimate]:

@@ -97,3 +97,9 @@ class Maker:
 @pytest.fixture
 def make():
     return Maker()
+
+
+@pytest.fixture(scope="module")
+def make_once():
+    """A maker for a whole module: what takes long to make of its records is made once."""
+    return Maker()

@@ -45,7 +45,13 @@ LAYERS = (
         "formfn_profile.export",
     ),
     ("formfn_profile.observations", "formfn_profile.gather", "formfn_profile.ceilings"),
-    ("formfn_profile.correlate", "formfn_profile.claims", "formfn_profile.plots"),
+    (
+        "formfn_profile.correlate",
+        "formfn_profile.correlate_text",
+        "formfn_profile.claims",
+        "formfn_profile.plots",
+    ),
+    ("formfn_profile.report",),
     ("formfn_profile.running",),
     (
         "formfn_profile.llc",
@@ -55,6 +61,7 @@ LAYERS = (
         "formfn_profile.correlate_command",
         "formfn_profile.claims_command",
         "formfn_profile.plot_command",
+        "formfn_profile.report_command",
         "formfn_profile.__main__",
     ),
 )
@@ -68,6 +75,7 @@ FROM_RECORDS_ONLY = (
     "formfn_profile.correlate",
     "formfn_profile.claims.__init__",
     "formfn_profile.plots.__init__",
+    "formfn_profile.report.__init__",
 )
 COMMANDS = (
     "formfn_profile.llc",
@@ -77,6 +85,7 @@ COMMANDS = (
     "formfn_profile.correlate_command",
     "formfn_profile.claims_command",
     "formfn_profile.plot_command",
+    "formfn_profile.report_command",
     "formfn_profile.__main__",
     "perfcounters.__main__",
     "perfcounters.doctor",
