@@ -25,6 +25,7 @@ def write_html(records: Sequence[Record], path: Path, ceilings: Ceilings | None 
     Raises:
         ResultsError: There is no record, or the file cannot be written.
     """
+    _write(path, "")  # what cannot be written is said before the drawing, not after it
     _write(path, html.render(compose(records, ceilings), records))
 
 
@@ -37,6 +38,7 @@ def write_markdown(records: Sequence[Record], path: Path, ceilings: Ceilings | N
     """
     from formfn_profile import plots
 
+    _write(path, "")
     report = compose(records, ceilings)
     folder = path.with_name(f"{path.stem}_figures")
     _write(path, markdown.render(report, folder.name))
