@@ -13,10 +13,12 @@ import difflib
 import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 from perfcounters import _kernel, pmus
 from perfcounters._kernel import Encoding
 from perfcounters._names import canonical, catalogue, split
+from perfcounters._validation import CHECKED
 from perfcounters.errors import EventNameError, EventUnavailableError
 from perfcounters.processor_id import identify
 
@@ -69,9 +71,9 @@ class Event:
 
 
 def known_names() -> tuple[str, ...]:
-    """Give the names of the catalogue in its order."""
+    """Give the names of the catalogue in its order; of those of single processors, this one's."""
     table = catalogue()
-    by_processor = dict.fromkeys(row["event"] for row in table["processors"])
+    by_processor = dict.fromkeys((*CHECKED, *(row["event"] for row in _rows_of_this_processor())))
     return (*table["hardware"], *by_processor, *table["cache"], *table["pmu_events"], *table["software"])
 
 
@@ -199,31 +201,46 @@ def _whole_bytes(scale: float, unit: str) -> int:
     return int(size) if size.denominator == 1 else 0
 
 
-def _of_this_processor(name: str) -> Event:
+def _rows_of_this_processor() -> list[dict[str, Any]]:
+    """Give the catalogue's rows for this processor, in their order."""
     this = identify()
-    for row in catalogue()["processors"]:
-        (first_family, last_family), (first, last) = row["families"], row["models"]
-        if (
-            row["event"] == name
-            and row["vendor"] == this.vendor
-            and first_family <= this.family <= last_family
-            and first <= this.model <= last
-        ):
-            config = int(row["raw"], 16)
-            return Event(
-                name,
-                Encoding(_kernel.TYPE_RAW, config),
-                f"cpu/config={config:#x}/",
-                "hardware",
-                f"{row['name']}: {row['definition']}",
-                verified=row["listed_as"] is None or row["listed_as"] in pmus.core_events(),
-            )
+
+    def fits(row: dict[str, Any]) -> bool:
+        first, last = row["families"]
+        return (
+            row["vendor"] == this.vendor
+            and first <= this.family <= last
+            and any(low <= this.model <= high for low, high in row["models"])
+        )
+
+    return [row for row in catalogue()["processors"] if fits(row)]
+
+
+def _of_this_processor(name: str) -> Event:
+    for row in _rows_of_this_processor():
+        if row["event"] == name:
+            return _of_row(name, row)
+    this = identify()
     why = catalogue()["refused"].get(this.vendor, "what the generic event counts there is not known")
     message = (
         f"cannot count {name}: no event is known to mean that on {this.name}, and {why}."
         " Name the processor's own event instead (rHEX or cpu/event=.../), or simulate"
     )
     raise EventUnavailableError(message, event=name)
+
+
+def _of_row(name: str, row: dict[str, Any]) -> Event:
+    config, config1 = int(row["raw"], 16), int(row.get("config1", "0"), 16)
+    also = f",config1={config1:#x}" if config1 else ""
+    title = "" if row["name"] == row["event"] else f"{row['name']}: "
+    return Event(
+        name,
+        Encoding(_kernel.TYPE_RAW, config, config1),
+        f"cpu/config={config:#x}{also}/",
+        "hardware",
+        f"{title}{row['definition']}",
+        verified=row["listed_as"] is None or row["listed_as"] in pmus.core_events(),
+    )
 
 
 def _unknown(name: str) -> EventNameError:

@@ -5,6 +5,7 @@ import errno
 import pytest
 
 from perfcounters import Counters, _kernel, countable, errors, events
+from perfcounters._names import catalogue
 
 HW_CACHE = 3  # PERF_TYPE_HW_CACHE (linux/perf_event.h)
 
@@ -68,6 +69,41 @@ def test_the_l3_pmu_of_zens(kernel, zen, misses):
     count = counters.reading["amd_l3-misses"]
     assert (count.pmu, count.scope) == ("amd_l3", "cpu")
     assert "everybody's" in count.definition
+
+
+def test_intels_own_events(sapphire_rapids):
+    """The vendor's lists: OCR.READS_TO_CORE.L3_MISS is 0x2a/0x01 with MSR value 0x3F3FC04477 there."""
+    event = events.resolve("OCR.READS_TO_CORE.L3_MISS")
+    assert event.encoding == _kernel.Encoding(_kernel.TYPE_RAW, 0x12A, 0x3F3FC04477)
+    assert event.shown == "cpu/config=0x12a,config1=0x3f3fc04477/"
+    assert events.resolve("MEM_LOAD_RETIRED.L3_MISS").encoding.config == 0x20D1
+    assert events.resolve("FP_ARITH_INST_RETIRED.512B_PACKED_SINGLE").encoding.config == 0x80C7
+    assert "OCR.READS_TO_CORE.L3_MISS" in events.known_names()
+
+
+def test_an_event_of_other_processors(alder_lake):
+    """0x20d1 means another thing on E cores: on hybrids the name is refused, and not among the known."""
+    with pytest.raises(errors.EventUnavailableError, match="no event is known to mean that"):
+        events.resolve("MEM_LOAD_RETIRED.L3_MISS")
+    assert "MEM_LOAD_RETIRED.L3_MISS" not in events.known_names()
+
+
+def test_every_row_has_its_source():
+    table = catalogue()
+    rows = [
+        *table["hardware"].values(),
+        *table["software"].values(),
+        *table["processors"],
+        *(one for event in table["pmu_events"].values() for one in event["candidates"]),
+        {"source": table["cache_source"]},
+    ]
+    assert all(len(row["source"]) > 10 for row in rows)
+
+
+def test_apples_cores_are_refused_with_their_reason(machine):
+    machine.file("/proc/cpuinfo", "processor\t: 0\nCPU implementer\t: 0x61\nCPU part\t: 0x022\n")
+    with pytest.raises(errors.EventUnavailableError, match="Apple's cores have no event for it"):
+        events.resolve("LLC-misses")
 
 
 def test_neoverse_n1(neoverse_n1):
