@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 
     from formfn_profile.results import Record
 
+CALLS = 50
+"""Calls of a process that pyperf gets: as many as it makes at least, by default."""
+
 _CSV_LATENCY = ("calls", "median_s", "median_low_s", "median_high_s", "p90_s", "p99_s", "cv")
 
 
-def to_pyperf(records: Iterable[Record]) -> pyperf.BenchmarkSuite:
+def to_pyperf(records: Iterable[Record], calls: int | None = CALLS) -> pyperf.BenchmarkSuite:
     """
-    Return a suite with a benchmark a point and a run a process: its timed calls as values, its warm-up
-    calls as warm-ups.
+    Return a suite with a benchmark a point and a run a process: its first `calls` timed calls (None: all)
+    as values, its warm-up calls as warm-ups.
+
+    pyperf tells whether two benchmarks differ significantly only if they have the same number of values,
+    and a process that times for a second makes as many calls as it can: hence the first few.
 
     What has no latency (simulated counts, failures) is left out. Benchmarks of the same point have the
     same name in every suite, so that `python -m pyperf compare_to` finds them.
@@ -35,7 +41,7 @@ def to_pyperf(records: Iterable[Record]) -> pyperf.BenchmarkSuite:
     runs: dict[str, list[pyperf.Run]] = {}
     for record in records:
         if record.status == "ok" and record.latency_s:
-            runs.setdefault(benchmark_name(record), []).append(_run(record))
+            runs.setdefault(benchmark_name(record), []).append(_run(record, calls))
     if not runs:
         raise ResultsError(
             "no record has a latency, and pyperf knows nothing else. Export records that were timed"
@@ -68,11 +74,11 @@ def write_csv(records: Sequence[Record], file: TextIO) -> None:
     writer.writerows(rows)
 
 
-def _run(record: Record) -> pyperf.Run:
+def _run(record: Record, calls: int | None) -> pyperf.Run:
     import pyperf
 
     return pyperf.Run(
-        record.latency_s,
+        record.latency_s[:calls],
         warmups=[(1, value) for value in record.warmup_s],
         metadata=_metadata(record),
         collect_metadata=False,

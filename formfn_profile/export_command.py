@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from formfn_profile.options import Parser
+from formfn_profile.options import Parser, integer
 
 if TYPE_CHECKING:
     import argparse
@@ -24,8 +24,20 @@ def parser(prog: str = "python -m formfn_profile export") -> argparse.ArgumentPa
     made = Parser(prog=prog, description=__doc__)
     made.add_argument("records", type=Path, metavar="RECORDS.jsonl", help="what a study wrote")
     made.add_argument("--pyperf", type=Path, metavar="FILE.json", help="write a suite of pyperf")
+    made.add_argument(
+        "--calls",
+        type=_calls,
+        default=50,
+        metavar="N",
+        help="with --pyperf: the first N calls of each process, or all; for a test of significance pyperf"
+        " needs as many on both sides (50)",
+    )
     made.add_argument("--csv", type=Path, metavar="FILE.csv", help="write comma-separated values")
     return made
+
+
+def _calls(text: str) -> int | None:
+    return None if text == "all" else integer(1)(text)
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profile export") -> int:
@@ -55,7 +67,7 @@ def _run(options: argparse.Namespace) -> None:
             raise ResultsError(f"{path} holds the records themselves. Name another file")
     try:
         if options.pyperf:
-            export.to_pyperf(records).dump(str(options.pyperf), replace=True)
+            export.to_pyperf(records, options.calls).dump(str(options.pyperf), replace=True)
             print(f"Suite of pyperf: {options.pyperf}")
         if options.csv:
             with options.csv.open("w", newline="", encoding="utf-8") as file:

@@ -37,6 +37,25 @@ def test_pyperf_compares_two_exports(sides, tmp_path):
     assert "1.25x slower" in done.stdout
 
 
+def test_pyperf_tests_significance_though_processes_made_more_and_fewer_calls(make, tmp_path):
+    """A second of timing is 61 calls on one side and 53 on the other; with all of them pyperf can't tell."""
+    for name, calls, factor in (("a", 61, 1.0), ("b", 53, 1.25)):
+        samples = [factor * (1 + 0.01 * (i % 5)) for i in range(calls)]
+        write(tmp_path / f"{name}.jsonl", [make(latency_s=tuple(samples)) for _ in range(5)])
+
+    def compared(*options):
+        for name in "ab":
+            assert (
+                main([str(tmp_path / f"{name}.jsonl"), "--pyperf", str(tmp_path / f"{name}.json"), *options])
+                == 0
+            )
+        command = [sys.executable, "-m", "pyperf", "compare_to", "-v", "a.json", "b.json"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    assert "Significant (t=" in compared()
+    assert "ERROR when testing" in compared("--calls", "all")
+
+
 def test_a_run_is_a_process_with_its_samples(sides, make, tmp_path):
     """Read back with pyperf's own loader: values, warm-ups, metadata under pyperf's names."""
     records, _ = sides(PROCESSES, PROCESSES, warmup_s=(0.5, 0.25), conditions={"load_before": 0.5})
