@@ -23,7 +23,7 @@ LAYERS = (
         "formfn_profile.association",
         "formfn_profile.shift",
     ),
-    ("formfn_profile.results", "formfn_profile.dip", "formfn_profile.flags"),
+    ("formfn_profile.results", "formfn_profile.ceilings", "formfn_profile.dip", "formfn_profile.flags"),
     (
         "formfn_profile.patterns",
         "formfn_profile.calibration",
@@ -44,7 +44,7 @@ LAYERS = (
         "formfn_profile.compare",
         "formfn_profile.export",
     ),
-    ("formfn_profile.observations", "formfn_profile.gather", "formfn_profile.ceilings"),
+    ("formfn_profile.observations", "formfn_profile.gather"),
     (
         "formfn_profile.correlate",
         "formfn_profile.correlate_text",
@@ -62,6 +62,7 @@ LAYERS = (
         "formfn_profile.claims_command",
         "formfn_profile.plot_command",
         "formfn_profile.report_command",
+        "formfn_profile.roofline_command",
         "formfn_profile.__main__",
     ),
 )
@@ -86,6 +87,7 @@ COMMANDS = (
     "formfn_profile.claims_command",
     "formfn_profile.plot_command",
     "formfn_profile.report_command",
+    "formfn_profile.roofline_command",
     "formfn_profile.__main__",
     "perfcounters.__main__",
     "perfcounters.doctor",
