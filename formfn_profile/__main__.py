@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "llc": "latency, FLOPs and LLC misses of design patterns over depth, or of any model",
     "study": "a grid of networks, backends, precisions and threads, resumed where it stopped",
+    "layers": "a network layer by layer",
     "compare": "what got faster or slower from one file of records to another",
     "export": "records as a suite of pyperf or as CSV",
     "correlate": "how FLOPs, LLC misses, instructions and latency go together",
@@ -23,6 +24,7 @@ COMMANDS = {
 }
 # Modules of commands whose own name is that of what they call.
 _MODULES = {
+    "layers": "layers_command",
     "study": "study_command",
     "compare": "compare_command",
     "export": "export_command",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from formfn_profile import backends
-from formfn_profile.measure.launcher import Launcher
+from formfn_profile.measure.launcher import Launcher, Settings
 from formfn_profile.measure.machine import usable_cpus
 from formfn_profile.measure.messages import CountingJob
 from formfn_profile.models import ModelSpec
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from formfn_profile.measure.protocol import Protocol
     from formfn_profile.preparation import Spec
     from perfcounters.caches import Processor
-    from perfcounters.simulator import Cpuid
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Plan:
     their own under llcsim, which models `processors`. `isa` caps the kernels of the native workers
     ("native" is no cap). `counted_calls` calls are counted; "none" counts nothing. Timing is repeated in
     `processes` fresh processes. A point that takes longer than `time_limit` seconds is given up.
-    `cpuid` and `exact_fma` are the simulator's (see `perfcounters.simulator.command`).
+    `settings` are the simulator's. `layers` is over how many calls layers are measured one by one.
     """
 
     points: tuple[Point, ...]
@@ -94,8 +93,8 @@ class Plan:
     counted_calls: int = 1
     processes: int = 1
     time_limit: float | None = None
-    cpuid: Cpuid = "model"
-    exact_fma: bool = False
+    settings: Settings = field(default_factory=Settings)
+    layers: int = 0
 
     def phases(self) -> tuple[Phase, ...]:
         """Return the rounds that the points go through."""
@@ -107,7 +106,7 @@ class Plan:
         if self.counters == "none":
             return (timed,)
         counting = CountingJob("simulated", self.counted_calls)
-        simulated = Launcher(self.processors, cpuid=self.cpuid, exact_fma=self.exact_fma)
+        simulated = Launcher(self.processors, settings=self.settings)
         return (
             timed,
             Phase("simulated", simulated, counting=counting, slots=usable_cpus()),

@@ -11,6 +11,7 @@ them side by side again.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping
@@ -86,7 +87,9 @@ class Record:
     `process` numbers the fresh processes that repeat the same point. `launcher` is "native" (latency;
     hardware counts) or "llcsim" (simulated counts; no latency, since time means nothing there);
     `simulation` then says which processor's caches CPUID told the program ("cpuid": a name of `caches`,
-    or "valgrind"), and whether fused multiply-adds were exact. `macs` are multiply-accumulations and
+    or "valgrind"), and whether fused multiply-adds were exact and addresses fixed. `curve` holds LLC misses
+    a call by size: mappings of cache (whose sets and private caches), llc_bytes, ways, misses. `layers` are
+    those of one call in order (see `formfn_profile.layers`). `macs` are multiply-accumulations and
     `flops` are 2 x `macs`, both of one call over the whole batch. `isa` is the instruction set that the
     kernels in `kernels` (name -> number of layers) ran with, `isa_cap` what the launcher held it to.
     `compile_s`, `load_s` and `first_s` are seconds of compiling alone, of loading with compiling, and of
@@ -143,6 +146,8 @@ class Record:
     counts: tuple[Count, ...] = ()
     caches: tuple[Mapping[str, Any], ...] = ()
     simulation: Mapping[str, Any] = field(default_factory=dict)
+    curve: tuple[Mapping[str, Any], ...] = ()
+    layers: tuple[Mapping[str, Any], ...] = ()
     output_error: float | None = None
     output_reference: str | None = None
 
@@ -166,10 +171,9 @@ class Record:
         What a study has done when it holds this record: the point, how it was measured, the process, the
         machine and its software.
         """
-        caches = tuple(tuple(cache.items()) for cache in self.caches)
+        settings = json.dumps(_plain([self.caches, self.simulation]), sort_keys=True)
         machine = tuple(self.machine.get(name) for name in MACHINE)
-        simulation = tuple(self.simulation.items())
-        return (*self.key, self.launcher, self.isa_cap, self.process, caches, simulation, machine)
+        return (*self.key, self.launcher, self.isa_cap, self.process, settings, machine)
 
     @property
     def title(self) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Collection, Sequence
 
+    from matplotlib.figure import Figure
+
     from formfn_profile.plan import Plan, Point
     from formfn_profile.preparation import Spec
     from formfn_profile.results import PointKey, Record
@@ -40,13 +42,15 @@ class Source:
 @dataclass(frozen=True)
 class Output:
     """
-    Where records go and what is told: `picture` is drawn from the records unless it is None; `as_json`
-    prints records instead of the table.
+    Where records go and what is told: `picture` is what `draw` makes of the records, unless it is None;
+    `as_json` prints records instead of what `render` makes of them. A table and the LLC picture by default.
     """
 
     records: Path
     picture: Path | None = None
     as_json: bool = False
+    render: Callable[[Sequence[Record]], str] | None = None
+    draw: Callable[[Sequence[Record]], Figure] | None = None
 
 
 def add_options(parser: argparse.ArgumentParser, *, calls: int, at_least: float) -> None:
@@ -76,6 +80,12 @@ def add_options(parser: argparse.ArgumentParser, *, calls: int, at_least: float)
         default="model",
         help="caches that a simulated program is told: the first of --cache, or Valgrind's own (model)",
     )
+    add(
+        "--fixed-layout",
+        action="store_true",
+        help="simulate with the same addresses in each run, so that two runs count the same",
+    )
+    add("--curve", action="store_true", help="simulate LLCs of all sizes of 1 to 64 ways too")
     add("--exact-fma", action="store_true", help="simulate fused multiply-adds exactly, 50 times slower")
     add("--json", action="store_true", help="print the records instead of the table")
     add("--calls", type=integer(1), default=calls, metavar="N", help=f"timed calls, at least ({calls})")
@@ -166,7 +176,7 @@ def choose_source(options: argparse.Namespace) -> Source:
             ("--L2", options.l2),
         )
         if value
-    )
+    ) or ("--curve" if options.curve else "")
     if modelled:
         if options.counters in ("hardware", "none"):
             reason = {
@@ -201,6 +211,7 @@ def _l2(text: str | None) -> Level | Literal["keep"] | None:
 def make_plan(options: argparse.Namespace, points: Sequence[Point], source: Source) -> Plan:
     """Return the plan for `points` as the options want it."""
     from formfn_profile import backends
+    from formfn_profile.measure.launcher import Settings
     from formfn_profile.measure.protocol import Protocol
     from formfn_profile.plan import Plan
 
@@ -217,8 +228,8 @@ def make_plan(options: argparse.Namespace, points: Sequence[Point], source: Sour
         counted_calls=options.counted_calls,
         processes=options.processes,
         time_limit=options.time_limit,
-        cpuid=options.cpuid,
-        exact_fma=options.exact_fma,
+        settings=Settings(options.cpuid, options.exact_fma, options.fixed_layout, options.curve),
+        layers=getattr(options, "layers", 0),
     )
 
 
@@ -264,13 +275,13 @@ def run(
     if output.picture and any(record.status == "ok" for record in records):
         from formfn_profile import plots
 
-        plots.save(plots.depth_figure(records), output.picture)
+        plots.save((output.draw or plots.depth_figure)(records), output.picture)
         text.append(f"Picture: {output.picture}")
     text.append(f"Records: {output.records}")
     if output.as_json:
         print("\n".join(text), file=sys.stderr)
     else:
-        print("\n".join(["", table.render(records), "", *text]))
+        print("\n".join(["", (output.render or table.render)(records), "", *text]))
     return 1 if any(record.status == "failed" for record in records) else 0
 
 

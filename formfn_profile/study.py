@@ -25,6 +25,7 @@ from formfn_profile.results import Record, Status, count_from_dict
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 
+    from formfn_profile.flops import FlopCount
     from formfn_profile.plan import Plan, Point, Task
     from formfn_profile.progress import Progress
     from formfn_profile.results import PointKey
@@ -85,7 +86,7 @@ class Study:
             self.check()
             self._progress.say(str(task.point), "preparing")
             prepared = preparer.prepare(task.point.spec, task.point.backend)
-            job = _job(task, number, prepared.path, preparer.folder)
+            job = _job(task, number, prepared.path, preparer.folder, self.plan.layers)
             if prepared.path is None:
                 outcome = Outcome(job, None, prepared.reason, skipped=prepared.unavailable)
                 yield self._finish(task, prepared, outcome, 0.0)
@@ -154,6 +155,8 @@ def _measured(point: Point, prepared: Prepared, outcome: Outcome) -> dict[str, A
         "latency_s": tuple(result.get("latency_s", ())),
         "end_to_end_s": tuple(result.get("end_to_end_s", ())),
         "counts": tuple(count_from_dict(each) for each in result.get("counts", ())),
+        "curve": tuple(result.get("curve", ())),
+        "layers": tuple(_with_macs(layer, work) for layer in result.get("layers", ())),
         "output_error": error,
         "output_reference": None if error is None else REFERENCE,
         "conditions": result.get("conditions", {}),
@@ -162,7 +165,16 @@ def _measured(point: Point, prepared: Prepared, outcome: Outcome) -> dict[str, A
     }
 
 
-def _job(task: Task, number: int, path: Path | None, folder: Path) -> Job:
+def _with_macs(layer: Mapping[str, Any], work: FlopCount | None) -> dict[str, Any]:
+    """Add the MACs of the modules that a layer is made of, where it does not tell its own."""
+    if "macs" in layer:
+        return dict(layer)
+    known = work.by_module if work else {}
+    modules = [known[path] for path in layer["modules"] if path in known]
+    return {**layer, "macs": sum(module.macs for module in modules) if modules else None}
+
+
+def _job(task: Task, number: int, path: Path | None, folder: Path, layers: int) -> Job:
     return Job(
         id=number,
         backend=task.point.backend,
@@ -172,6 +184,7 @@ def _job(task: Task, number: int, path: Path | None, folder: Path) -> Job:
         precision=task.point.precision,
         timing=task.phase.timing,
         counting=task.phase.counting,
+        layers=layers,
     )
 
 

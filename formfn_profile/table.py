@@ -112,7 +112,7 @@ def quantity(value: float | None) -> str:
         return MISSING
     for unit, name in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if value >= 0.9995 * unit:
-            return _digits(value / unit) + name
+            return digits(value / unit) + name
     return f"{value:.0f}"
 
 
@@ -157,9 +157,9 @@ def _lines(row: Row, gain: float | None) -> list[list[str]]:
     first = [
         point.network if point.depth is None else str(point.depth),
         point.backend,
-        MISSING if point.flops is None else _digits(point.flops / 1e9),
-        _digits(latency.median * 1e3) if latency else MISSING,
-        f"{_digits(interval[0] * 1e3)} - {_digits(interval[1] * 1e3)}" if interval else MISSING,
+        MISSING if point.flops is None else digits(point.flops / 1e9),
+        digits(latency.median * 1e3) if latency else MISSING,
+        f"{digits(interval[0] * 1e3)} - {digits(interval[1] * 1e3)}" if interval else MISSING,
         MISSING if gain is None else f"{gain:.2f}x",
         quantity(instructions.value if instructions else None),
     ]
@@ -214,7 +214,7 @@ def _ratio(part: float | None, whole: float | None) -> float | None:
     return None if part is None or not whole else part / whole
 
 
-def _digits(value: float) -> str:
+def digits(value: float) -> str:
     """Write a number with three significant digits and no exponent."""
     if value >= 99.95:
         return f"{value:.0f}"

@@ -38,7 +38,7 @@ from perfcounters.simulated import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = [
@@ -49,12 +49,14 @@ __all__ = [
     "SimulatedCounts",
     "active",
     "command",
+    "counts_of",
     "ensure_built",
     "load_counts",
     "options",
     "processors",
     "read",
     "recording",
+    "word_reader",
     "zero",
 ]
 
@@ -239,7 +241,33 @@ def read() -> SimulatedCounts:
         SimulatorStateError: This program does not run under llcsim.
     """
     modelled = processors()
-    words = array("Q", bytes(8 * (COMMON_WORDS + (PROCESSOR_WORDS + CURVE_WAYS) * len(modelled))))
+    return _counts(word_reader()(), modelled)
+
+
+def word_reader() -> Callable[[], array[int]]:
+    """
+    Give a function that reads the counts as `counts_of` takes them, in some hundred instructions of
+    the program's own, where `read` takes many thousands.
+
+    Raises:
+        SimulatorStateError: This program does not run under llcsim.
+    """
+    room = COMMON_WORDS + (PROCESSOR_WORDS + CURVE_WAYS) * len(processors())
+    words = array("Q", bytes(8 * room))
     address, size = words.buffer_info()
-    n = _perf.lib.llcsim_request(_READ, address, size, 0)
-    return _counts(words[:n], modelled)
+    request = _perf.lib.llcsim_request
+
+    def read_words() -> array[int]:
+        return words[: request(_READ, address, size, 0)]
+
+    return read_words
+
+
+def counts_of(words: Sequence[int]) -> SimulatedCounts:
+    """
+    Give the counts that `word_reader`'s function read, or the difference of two such, word by word.
+
+    Raises:
+        SimulatorStateError: This program does not run under llcsim.
+    """
+    return _counts(words, processors())

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from formfn_profile.backends.inputs import Model
+    from formfn_profile.backends.inputs import Model, Read
 
 __all__ = ["BACKENDS", "Backend", "Session", "get", "isa_environment"]
 
@@ -75,6 +75,10 @@ class Backend(Protocol):
     def device(self) -> str:
         """What it runs on: "CPU", "GPU"."""
 
+    @property
+    def layers_countable(self) -> bool:
+        """Whether counts can be read between its layers."""
+
     def prepare(self, model: Model, inputs: torch.Tensor | Sequence[torch.Tensor], folder: Path) -> Path:
         """
         Write what a worker needs to run `model` on `inputs` into `folder`, and return what `load` takes.
@@ -92,6 +96,17 @@ class Backend(Protocol):
         Raises:
             UnavailableError: This machine has no such device.
             BackendError: This network cannot be had with this backend, or not in this precision.
+        """
+
+    def layers(
+        self, prepared: Path, *, threads: int, precision: str, calls: int, read: Read
+    ) -> list[dict[str, object]]:
+        """
+        Load a prepared network and return its layers in the order of a call, medians over `calls` calls.
+
+        Each is a mapping of name (its module's path, or the library's word), kind, modules (paths of those
+        that it is made of), macs where the library tells shapes, seconds, and counts (event -> what `read`
+        counted in it; empty where there is no boundary to read at).
         """
 
 

@@ -1,8 +1,9 @@
-"""What a backend is given: a model in one of a few forms, and its input tensors."""
+"""What a backend is given: a model in one of a few forms, its input tensors, a way to read counts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from formfn_profile.errors import BackendError
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
 
     Model: TypeAlias = torch.nn.Module | ExportedProgram | Path
     """A module (a scripted one too), an exported program, or a file that only OpenVINO reads (ONNX, IR)."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """
+    A way to read the process's counts: `now` gives them as numbers, at little cost; `events` names the
+    differences of two such readings.
+    """
+
+    now: Callable[[], Sequence[int]]
+    events: Callable[[Sequence[int]], dict[str, int]]
 
 
 def as_tuple(inputs: torch.Tensor | Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from formfn_profile.backends.inputs import Model
+    from formfn_profile.backends.inputs import Model, Read
 
 _PRECISIONS = {"torch.float32": "f32", "torch.float16": "f16", "torch.bfloat16": "bf16"}
 
@@ -31,6 +31,7 @@ class TorchCpu:
     device: str = "CPU"
     onednn: bool = True
     channels_last: bool = False
+    layers_countable: bool = True
 
     def prepare(self, model: Model, inputs: torch.Tensor | Sequence[torch.Tensor], folder: Path) -> Path:
         """
@@ -90,6 +91,15 @@ class TorchCpu:
             inputs = tuple(x.to(memory_format=torch.channels_last) if x.dim() == 4 else x for x in inputs)
         return self._session(model, inputs)
 
+    def layers(
+        self, prepared: Path, *, threads: int, precision: str, calls: int, read: Read
+    ) -> list[dict[str, object]]:
+        """Read counts and clock at the boundaries of modules; see `Backend.layers`."""
+        from formfn_profile.backends import torch_layers
+
+        session = self.load(prepared, threads=threads, precision=precision)
+        return torch_layers.measure(session.model, session.infer, calls, read)
+
     def _session(self, model: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> TorchSession:
         return TorchSession(model, inputs)
 
@@ -98,7 +108,7 @@ class TorchSession:
     """A module and its inputs."""
 
     def __init__(self, model: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> None:
-        self._model = model
+        self.model = model
         self._inputs = tuple(inputs)
         self._out: Any = None
 
@@ -107,7 +117,7 @@ class TorchSession:
         import torch
 
         with torch.inference_mode():
-            self._out = self._model(*self._inputs)
+            self._out = self.model(*self._inputs)
 
     def output(self) -> np.ndarray:
         """Return a copy of the output; infers first if nothing has been."""

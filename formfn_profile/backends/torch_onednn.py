@@ -47,7 +47,7 @@ class OneDnnSession(TorchSession):
         import torch
 
         with torch.inference_mode(), self._mode:
-            self._out = _mapped(self._model(*self._inputs), "to_dense", onednn=True)
+            self._out = _mapped(self.model(*self._inputs), "to_dense", onednn=True)
 
     def set_input(self, *arrays: np.ndarray) -> None:
         """Bind the arrays, converted, as the inputs."""

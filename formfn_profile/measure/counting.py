@@ -7,14 +7,17 @@ time, and under the simulator time means nothing.
 
 from __future__ import annotations
 
+import contextlib
+import statistics
 from typing import TYPE_CHECKING
 
+from formfn_profile.backends.inputs import Read
 from formfn_profile.measure.protocol import collection_off
 from formfn_profile.results import Count
 from perfcounters.errors import PerfCountersError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import perfcounters
     from perfcounters.simulator import SimulatedCounts
@@ -25,6 +28,8 @@ _DEFINITIONS = {
     "instructions": "instructions executed by the program",
     "data-reads": "load instructions' accesses",
     "data-writes": "store instructions' accesses",
+    "non-temporal-stores": "stores past the caches (MOVNT*)",
+    "non-temporal-bytes": "bytes that stores past the caches wrote to memory",
     "L1d-misses": "accesses that missed the modelled L1d",
     "L2-misses": "accesses that missed the modelled L1d and L2",
     "LLC-references": "demand accesses that missed the modelled L1d and L2",
@@ -71,10 +76,10 @@ def hardware(call: Callable[[], None], calls: int, events: Sequence[str] = HARDW
     ]
 
 
-def simulated(call: Callable[[], None], calls: int) -> list[Count]:
+def simulated(call: Callable[[], None], calls: int) -> tuple[list[Count], list[dict[str, object]]]:
     """
     Count each of `calls` calls in the caches that llcsim models, after one call that brings the caches
-    to their steady state.
+    to their steady state; and give the misses by LLC size where they were asked for (see `Record.curve`).
 
     The process must have made the call before recording, so that what the library compiles and
     allocates at first use is done.
@@ -88,7 +93,47 @@ def simulated(call: Callable[[], None], calls: int) -> list[Count]:
             simulator.zero()
             call()
             reads.append(simulator.read())
-    return _simulated_counts(reads)
+    return _simulated_counts(reads), _curve(reads)
+
+
+@contextlib.contextmanager
+def reader(source: str | None) -> Iterator[Read]:
+    """
+    Give what reads the counts of this process so far: from the "hardware", "simulated" (the first modelled
+    processor's), or none at all. Simulated, what runs inside is recorded.
+    """
+    if source is None:
+        yield Read(tuple, lambda _: {})
+    elif source == "simulated":
+        from perfcounters import simulator
+
+        def events_of(words: Sequence[int]) -> dict[str, int]:
+            counts = simulator.counts_of(words)
+            return {
+                "instructions": counts.instructions,
+                "LLC-references": counts.caches[0].llc_references,
+                "LLC-misses": counts.caches[0].llc_misses,
+                "LLC-writebacks": counts.caches[0].llc_writebacks,
+                "non-temporal-bytes": counts.non_temporal_bytes,
+            }
+
+        with simulator.recording():
+            yield Read(simulator.word_reader(), events_of)
+    else:
+        import perfcounters
+
+        refused = _refusals(HARDWARE_EVENTS)
+        counted = [event for event in HARDWARE_EVENTS if event not in refused]
+        if not counted:
+            raise refused[HARDWARE_EVENTS[0]]
+        with perfcounters.Counters(*counted, scope="process") as counters:
+            start = counters.snapshot()
+
+            def values() -> tuple[int, ...]:
+                since = counters.snapshot() - start
+                return tuple(since[event].value or 0 for event in counted)
+
+            yield Read(values, lambda numbers: dict(zip(counted, numbers, strict=True)))
 
 
 def _refusals(events: Sequence[str]) -> dict[str, PerfCountersError]:
@@ -122,6 +167,20 @@ def _hardware_count(event: str, readings: Sequence[perfcounters.Reading]) -> Cou
     )
 
 
+def _curve(reads: Sequence[SimulatedCounts]) -> list[dict[str, object]]:
+    """Medians over the calls, one entry for each cache and size."""
+    return [
+        {
+            "cache": cache.processor,
+            "llc_bytes": point.llc_bytes,
+            "ways": point.ways,
+            "misses": statistics.median(read.caches[i].curve[j].misses for read in reads),
+        }
+        for i, cache in enumerate(reads[0].caches)
+        for j, point in enumerate(cache.curve)
+    ]
+
+
 def _simulated_counts(reads: Sequence[SimulatedCounts]) -> list[Count]:
     def count(event: str, samples: Sequence[int | None], cache: str | None = None) -> Count:
         return Count(
@@ -140,6 +199,8 @@ def _simulated_counts(reads: Sequence[SimulatedCounts]) -> list[Count]:
         count("instructions", [read.instructions for read in reads]),
         count("data-reads", [read.reads for read in reads]),
         count("data-writes", [read.writes for read in reads]),
+        count("non-temporal-stores", [read.non_temporal_stores for read in reads]),
+        count("non-temporal-bytes", [read.non_temporal_bytes for read in reads]),
     ]
     for i, cache in enumerate(reads[0].caches):
         each = [read.caches[i] for read in reads]

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
@@ -30,19 +30,27 @@ _GRACE_S = 2.0
 
 
 @dataclass(frozen=True)
+class Settings:
+    """How the simulator runs a program; see `perfcounters.simulator.command`."""
+
+    cpuid: Cpuid = "model"
+    exact_fma: bool = False
+    fixed_layout: bool = False
+    curve: bool = False
+
+
+@dataclass(frozen=True)
 class Launcher:
     """
     How workers are started: `processors` empty is natively, else under llcsim with their caches modelled.
 
-    `cpuid` and `exact_fma` are the simulator's (see `perfcounters.simulator.command`). `environment` is
-    added to the worker's, where an ISA cap goes.
+    `settings` are the simulator's. `environment` is added to the worker's, where an ISA cap goes.
     """
 
     processors: tuple[Processor, ...] = ()
     program: tuple[str, ...] = (sys.executable, "-m", "formfn_profile.measure.worker")
     environment: Mapping[str, str] = field(default_factory=dict)
-    cpuid: Cpuid = "model"
-    exact_fma: bool = False
+    settings: Settings = field(default_factory=Settings)
 
     @property
     def name(self) -> Literal["native", "llcsim"]:
@@ -53,8 +61,8 @@ class Launcher:
         """Return what a record says of the simulator's settings; empty natively."""
         if not self.processors:
             return {}
-        told = self.processors[0].name if self.cpuid == "model" else "valgrind"
-        return {"cpuid": told, "exact_fma": self.exact_fma}
+        told = self.processors[0].name if self.settings.cpuid == "model" else "valgrind"
+        return asdict(self.settings) | {"cpuid": told}
 
     def command(self, fd: int) -> tuple[list[str], dict[str, str]]:
         """Return the worker's arguments and environment, for a socket that it inherits as descriptor `fd`."""
@@ -63,7 +71,7 @@ class Launcher:
         if self.processors:
             from perfcounters import simulator
 
-            argv, more = simulator.command(argv, self.processors, cpuid=self.cpuid, exact_fma=self.exact_fma)
+            argv, more = simulator.command(argv, self.processors, **asdict(self.settings))
             environment |= more
         return argv, environment
 

@@ -36,7 +36,8 @@ class Job:
     One point for a worker: load what the parent prepared, time it, count it, write its output.
 
     `prepared` is what the backend's `prepare` returned, `output` a file for the network's output (NumPy
-    format). No `timing` means untimed, no `counting` uncounted.
+    format). No `timing` means untimed, no `counting` uncounted. `layers` is over how many calls its layers
+    are measured one by one.
     """
 
     id: int
@@ -47,6 +48,7 @@ class Job:
     precision: str = "f32"
     timing: Protocol | None = None
     counting: CountingJob | None = None
+    layers: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job as a JSON-ready mapping."""

@@ -103,7 +103,11 @@ def run(job: Job, stage: Stage) -> dict[str, Any]:
             result["end_to_end_s"] = _end_to_end(session, again)
     if job.counting:
         stage(f"{job.counting.source} counts")
-        result["counts"] = [asdict(count) for count in _count(session.infer, job.counting)]
+        counts, result["curve"] = _count(session.infer, job.counting)
+        result["counts"] = [asdict(count) for count in counts]
+    if job.layers and (job.timing or backends.get(job.backend).layers_countable):
+        stage("layers")
+        result["layers"] = _layers(job)
     result["facts"] = session.facts()
     return result
 
@@ -135,12 +139,22 @@ def _end_to_end(session: Session, protocol: Protocol) -> tuple[float, ...]:
     return timed(call, protocol)
 
 
-def _count(call: Callable[[], None], job: CountingJob) -> list[Count]:
+def _layers(job: Job) -> list[dict[str, object]]:
+    from formfn_profile import backends
+    from formfn_profile.measure import counting
+
+    with counting.reader(job.counting.source if job.counting else None) as read:
+        return backends.get(job.backend).layers(
+            Path(job.prepared), threads=job.threads, precision=job.precision, calls=job.layers, read=read
+        )
+
+
+def _count(call: Callable[[], None], job: CountingJob) -> tuple[list[Count], list[dict[str, object]]]:
     from formfn_profile.measure import counting
 
     if job.source == "simulated":
         return counting.simulated(call, job.calls)
-    return counting.hardware(call, job.calls, job.events or counting.HARDWARE_EVENTS)
+    return counting.hardware(call, job.calls, job.events or counting.HARDWARE_EVENTS), []
 
 
 if __name__ == "__main__":

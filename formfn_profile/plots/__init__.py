@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from formfn_profile.plots.bars import networks_figure
 from formfn_profile.plots.curves import miss_curve_figure, roofline_figure
+from formfn_profile.plots.layers import layers_figure
 from formfn_profile.plots.llc_figure import depth_figure
 from formfn_profile.plots.panels import latency_figure, misses_figure
 from formfn_profile.plots.style import COLOURS, save
@@ -24,6 +25,7 @@ __all__ = [
     "FIGURES",
     "depth_figure",
     "latency_figure",
+    "layers_figure",
     "miss_curve_figure",
     "misses_figure",
     "networks_figure",

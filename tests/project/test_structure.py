@@ -38,6 +38,7 @@ LAYERS = (
     ("formfn_profile.study",),
     (
         "formfn_profile.table",
+        "formfn_profile.layers",
         "formfn_profile.notes",
         "formfn_profile.options",
         "formfn_profile.comparable",
@@ -55,6 +56,7 @@ LAYERS = (
     ("formfn_profile.running",),
     (
         "formfn_profile.llc",
+        "formfn_profile.layers_command",
         "formfn_profile.study_command",
         "formfn_profile.compare_command",
         "formfn_profile.export_command",
@@ -80,6 +82,7 @@ FROM_RECORDS_ONLY = (
 )
 COMMANDS = (
     "formfn_profile.llc",
+    "formfn_profile.layers_command",
     "formfn_profile.study_command",
     "formfn_profile.compare_command",
     "formfn_profile.export_command",
