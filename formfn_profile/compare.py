@@ -32,8 +32,9 @@ TIMES = (LATENCY, END_TO_END)
 
 # By how much a simulated count moves though nothing changed: addresses differ from run to run.
 TOLERANCE = {"instructions": 0.005, "LLC-misses": 0.05}
-# Fewer misses than this share of the lines of parameters and activations are chance: the network fits.
-FITS_BELOW = 0.01
+# A difference in misses of so small a share of the lines of parameters and activations is chance: a network
+# that nearly fits in the cache misses few of its lines, and which ones the layout decides.
+CHANCE = 0.01
 
 Verdict = Literal["faster", "slower", "fewer", "more", "no change", "inconclusive", "not comparable"]
 
@@ -182,7 +183,7 @@ def _count(sides: Sides, good: Sides, event: str, cache: str | None) -> Comparis
         return Comparison(verdict="not comparable", why=f"other caches stand for {cache}", **told)
     ratio = b / a if a else None
     lines = good[0][0].footprint_lines or 0.0
-    chance = FITS_BELOW * lines if event == "LLC-misses" else 0.0
+    chance = CHANCE * lines if event == "LLC-misses" else 0.0
     return Comparison(
         verdict=_count_verdict(a, b, TOLERANCE[event], chance),
         ratio=ratio,
@@ -192,7 +193,7 @@ def _count(sides: Sides, good: Sides, event: str, cache: str | None) -> Comparis
 
 
 def _count_verdict(a: float, b: float, tolerance: float, chance: float) -> Verdict:
-    if max(a, b) <= chance:
+    if abs(b - a) <= chance:
         return "no change"
     if b > a * (1 + tolerance):
         return "more"

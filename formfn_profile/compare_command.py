@@ -182,6 +182,6 @@ def _meaning(found: Sequence[Comparison], margin: float) -> list[str]:
             f"Smallest: the slow-down that would be seen about {100 * POWER:.0f} times in 100.",
         ]
     if any(one.quantity in TOLERANCE and not one.interval for one in found):
-        limits = ", ".join(f"{event} {share:.1%}" for event, share in TOLERANCE.items())
-        lines.append(f"Simulated counts, a call; no change: less than {limits}, or the network fits.")
+        limits = " or ".join(f"{share:.1%} of {event}" for event, share in TOLERANCE.items())
+        lines.append(f"Simulated counts, a call. No change: up to {limits}, or few misses for its size.")
     return lines
