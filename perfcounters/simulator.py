@@ -93,7 +93,7 @@ def _yes(value: bool) -> str:  # noqa: FBT001
     return "yes" if value else "no"
 
 
-def command(
+def command(  # noqa: PLR0913 - each is one switch of the tool
     argv: Sequence[str],
     processors: Sequence[Processor],
     *,
@@ -103,6 +103,7 @@ def command(
     cpuid: Cpuid = "model",
     exact_fma: bool = False,
     fixed_layout: bool = False,
+    model_thread: bool = True,
 ) -> tuple[list[str], dict[str, str]]:
     """
     Give the command that runs a program under llcsim, and the environment to add.
@@ -120,6 +121,8 @@ def command(
             is some fifty times slower than with two.
         fixed_layout: The same addresses (no address space randomisation) and the same hash
             seed of Python in each run, so that two runs count nearly the same.
+        model_thread: Run the cache model on a thread of its own, beside the program, where there
+            is more than one processor; the counts are the same.
 
     Raises:
         SimulatorMissingError: No Valgrind or no compiler; no `setarch` for a fixed layout.
@@ -137,6 +140,7 @@ def command(
         f"--curve={_yes(curve)}",
         f"--cpuid={cpuid}",
         f"--exact-fma={_yes(exact_fma)}",
+        f"--model-thread={_yes(model_thread)}",
     ]
     if output is not None:
         tool.append(f"--counts-file={output}")

@@ -159,10 +159,15 @@ static Thread *new_thread(void)
     return t;
 }
 
+int cache_has_thread(unsigned thread)
+{
+    return threads[thread] != 0;
+}
+
 void cache_set_thread(unsigned thread)
 {
     current_thread = thread;
-    if (threads[thread] == 0)
+    if (!cache_has_thread(thread))
         threads[thread] = new_thread();
     current = threads[thread];
 }

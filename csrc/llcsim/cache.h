@@ -73,8 +73,10 @@ typedef void *(*Allocate)(uint64_t bytes);
 void cache_configure(const Processor *processors, unsigned n, unsigned max_threads, int curves,
                      Allocate allocate);
 
-/* Accesses from now on are those of this thread (0 to max_threads - 1). */
+/* Accesses from now on are those of this thread (0 to max_threads - 1), whose caches are
+ * made when it is first set. */
 void cache_set_thread(unsigned thread);
+int cache_has_thread(unsigned thread);
 
 /* Run the accesses in [first, last) through the model, in order. */
 void cache_consume(const uint64_t *first, const uint64_t *last);

@@ -17,13 +17,16 @@ void llcsim_correct_cpuid(IRSB *sb);
 /* record.c: add the recording of data accesses and the counting of instructions. */
 IRSB *llcsim_record(IRSB *sb);
 
-/* record.c: run what is recorded so far through the cache model. */
-void llcsim_flush(void);
+/* record.c: get ready, once; whether the model may have a thread of its own. */
+void llcsim_start_recording(Bool model_thread);
+
+/* record.c: what is recorded from now on are accesses of this client thread. */
+void llcsim_set_client_thread(UInt thread);
 
 /* record.c: zero all counts, of the cache model too; the caches keep their lines. */
 void llcsim_zero_counts(void);
 
-/* record.c: accesses so far, after a flush. */
+/* record.c: accesses so far; the model has seen them all then. */
 void llcsim_read_accesses(AccessCounts *counts);
 
 /* record.c: instructions executed while recording. */

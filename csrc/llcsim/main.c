@@ -19,10 +19,10 @@ static Bool start_recording = False;
 static Bool exact_fma = False;
 static Bool correct_cpuid = True;
 static Bool curves = False;
+static Bool model_thread = True;
 static const HChar *counts_file = NULL;
 
 static Bool recording = False;
-static ThreadId running = 0;
 static Int first_process;
 
 /* The text after `word`, NULL if it does not begin so. */
@@ -92,6 +92,7 @@ static Bool process_option(const HChar *arg)
     return VG_BOOL_CLO(arg, "--record-from-start", start_recording) ||
            VG_BOOL_CLO(arg, "--exact-fma", exact_fma) ||
            VG_BOOL_CLO(arg, "--curve", curves) ||
+           VG_BOOL_CLO(arg, "--model-thread", model_thread) ||
            VG_XACT_CLO(arg, "--cpuid=model", correct_cpuid, True) ||
            VG_XACT_CLO(arg, "--cpuid=valgrind", correct_cpuid, False) ||
            VG_STR_CLO(arg, "--counts-file", counts_file);
@@ -107,6 +108,8 @@ static void print_usage(void)
         "    --record-from-start=no|yes record from the first instruction [no: on request]\n"
         "    --counts-file=FILE         write the counts there as JSON when the program ends\n"
         "    --exact-fma=no|yes         emulate fused multiply-adds as Valgrind does [no]\n"
+        "    --model-thread=yes|no      run the cache model beside the program where there is a\n"
+        "                               second processor [yes]\n"
         "    --cpuid=model|valgrind     caches that CPUID tells: of the first --cache, or as\n"
         "                               Valgrind has them [model]\n");
 }
@@ -129,6 +132,7 @@ static void post_options(void)
         VG_(exit)(1);
     }
     cache_configure(processors, n_processors, VG_N_THREADS, curves, allocate);
+    llcsim_start_recording(model_thread);
     llcsim_show_caches_of(&processors[0]);
     first_process = VG_(getpid)();
     recording = start_recording;
@@ -150,11 +154,7 @@ static IRSB *instrument(VgCallbackClosure *closure, IRSB *sb, const VexGuestLayo
 static void start_client_code(ThreadId tid, ULong blocks)
 {
     (void)blocks;
-    if (tid == running)
-        return;
-    llcsim_flush();
-    cache_set_thread(tid);
-    running = tid;
+    llcsim_set_client_thread(tid);
 }
 
 static void set_recording(Bool on)

@@ -10,18 +10,18 @@
  * one access of their joint size. So does a repetition of the same access.
  */
 #include "llcsim.h"
+#include "worker.h"
 #include "pub_tool_basics.h"
 #include "pub_tool_libcassert.h"
 #include "pub_tool_machine.h"
 #include "pub_tool_mallocfree.h"
 #include "pub_tool_tooliface.h"
 
-/* The buffer fits in a small L2. No superblock makes as many as RESERVE accesses. */
-#define BUFFER_ENTRIES 16384
+/* No superblock makes as many accesses. */
 #define RESERVE 4096
 
-static ULong buffer[BUFFER_ENTRIES];
-static ULong *position = buffer;
+static ULong *position, *limit; /* in the buffer under way */
+static UInt client_thread = 0;
 ULong llcsim_instructions = 0;
 
 /* Accesses that share another's entry: reads, and writes in units of 2^32. Emptied with
@@ -29,18 +29,38 @@ ULong llcsim_instructions = 0;
 static ULong shared = 0;
 static ULong shared_reads = 0, shared_writes = 0;
 
+static void use_buffer(ULong *buffer)
+{
+    position = buffer;
+    limit = buffer + BUFFER_ENTRIES - RESERVE;
+}
+
 void llcsim_flush(void)
 {
-    cache_consume((const uint64_t *)buffer, (const uint64_t *)position);
-    position = buffer;
+    use_buffer(worker_hand_over(position, client_thread));
     shared_reads += shared & 0xffffffff;
     shared_writes += shared >> 32;
     shared = 0;
 }
 
+void llcsim_start_recording(Bool model_thread)
+{
+    worker_allow(model_thread);
+    use_buffer(worker_buffer());
+}
+
+void llcsim_set_client_thread(UInt thread)
+{
+    if (thread == client_thread)
+        return;
+    llcsim_flush();
+    client_thread = thread;
+}
+
 void llcsim_zero_counts(void)
 {
     llcsim_flush();
+    worker_drain();
     llcsim_instructions = shared_reads = shared_writes = 0;
     cache_zero_counts();
 }
@@ -48,6 +68,7 @@ void llcsim_zero_counts(void)
 void llcsim_read_accesses(AccessCounts *counts)
 {
     llcsim_flush();
+    worker_drain();
     cache_read_accesses(counts);
     counts->reads += shared_reads;
     counts->writes += shared_writes;
@@ -113,7 +134,8 @@ static void begin(Recorder *r)
     IRExpr *at = assign(r, Ity_I64, IRExpr_Load(Iend_LE, Ity_I64, address_of(&position)));
     IRExpr *full = assign(
         r, Ity_I1,
-        IRExpr_Binop(Iop_CmpLT64U, address_of(&buffer[BUFFER_ENTRIES - RESERVE]), at));
+        IRExpr_Binop(Iop_CmpLT64U,
+                     assign(r, Ity_I64, IRExpr_Load(Iend_LE, Ity_I64, address_of(&limit))), at));
     IRDirty *flush = unsafeIRDirty_0_N(0, "llcsim_flush", VG_(fnptr_to_fnentry)(llcsim_flush),
                                        mkIRExprVec_0());
     flush->guard = full;
