@@ -25,7 +25,13 @@ _POINT = (*KEY, "isa_cap")
 _NAMES = {"network", "backend", "precision", "inputs"}
 _ASKED = {"batch", "inputs", "digest", "precision", "threads", "isa_cap"}
 _DIGEST_SHOWN = 12
-_RAN = {"isa": "ISA", "precision": "precision", "device": "device", "memory_format": "memory format"}
+_RAN = {
+    "isa": "ISA",
+    "precision": "precision",
+    "device": "device",
+    "memory_format": "memory format",
+    "simulation": "simulation",
+}
 _MACHINE = ("cpu", "caches", "architecture", "cpus", "cores", "affinity", "cpu_quota", "governor")
 _MACHINE_NOTED = ("formfn_profile", "torch", "openvino", "kernel", "memory_bytes")
 

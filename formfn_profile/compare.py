@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -179,7 +180,7 @@ def _count(sides: Sides, good: Sides, event: str, cache: str | None) -> Comparis
     if a is None or b is None:
         why = f"{'A' if a is None else 'B'} has not counted it"
         return Comparison(verdict="not comparable", why=why, **told)
-    if _geometry(good[0], cache) != _geometry(good[1], cache):
+    if len(_geometries(good, cache)) > 1:
         return Comparison(verdict="not comparable", why=f"other caches stand for {cache}", **told)
     ratio = b / a if a else None
     lines = good[0][0].footprint_lines or 0.0
@@ -206,8 +207,10 @@ def _value(side: Sequence[Record], event: str, cache: str | None) -> float | Non
     return statistics.median(values) if values else None
 
 
-def _geometry(side: Sequence[Record], cache: str | None) -> Mapping[str, Any] | None:
-    return next((each for each in side[0].caches if each["name"] == cache), None)
+def _geometries(good: Sides, cache: str | None) -> set[str]:
+    """Return the different caches that the name stands for, as text."""
+    caches = (each for side in good for record in side for each in record.caches)
+    return {json.dumps(each, sort_keys=True) for each in caches if each["name"] == cache}
 
 
 def _told(sides: Sides, good: Sides, quantity: str, **values: float | None) -> dict[str, Any]:

@@ -224,6 +224,25 @@ def test_counts_in_other_caches_are_not_comparable(make):
     assert "other caches stand for paper" in misses.why
 
 
+def test_counts_with_other_settings_of_the_simulator_are_not_comparable(make):
+    """What CPUID tells the program changes how libraries block their loops."""
+    a, b = (counted(make, 1000, 2000, simulation={"cpuid": told}) for told in ("paper", "valgrind"))
+    (one,) = compare([a], [b])
+    assert one.verdict == "not comparable"
+    assert "other simulation: {'cpuid': 'paper'} in A, {'cpuid': 'valgrind'} in B" in one.why
+
+
+def test_each_cache_is_found_in_whichever_record_has_it(make):
+    """Two runs a side, each with one cache: every cache is compared with its own twin."""
+    other = {"caches": ({"name": "host", "llc_bytes": 32 << 20},)}
+    counts = (Count(event="LLC-misses", samples=(500,), source="simulated", cache="host"),)
+    a, b = ([counted(make, 1000, 2000), counted(make, 1000, 0, counts=counts, **other)] for _ in "ab")
+    found = {(one.quantity, one.cache): one for one in compare(a, b)}
+    assert {one.verdict for one in found.values()} == {"no change"}
+    assert found["LLC-misses", "paper"].a == 2000
+    assert found["LLC-misses", "host"].a == 500
+
+
 def write(path, records):
     with Store(path) as store:
         for record in records:
