@@ -9,7 +9,20 @@ import threading
 import traceback
 from pathlib import Path
 
-from perfcounters import Counters, countable, doctor, errors, known_work, pmus, trust
+from perfcounters import (
+    Counters,
+    _arrange,
+    _attach,
+    _kernel,
+    countable,
+    doctor,
+    errors,
+    events,
+    known_work,
+    pmus,
+    stat,
+    trust,
+)
 
 N = 1_000_000
 PARANOID = Path("/proc/sys/kernel/perf_event_paranoid")
@@ -202,7 +215,6 @@ def twelve_passes():
 @check
 def counters_held():
     """Two of six counters are held for good, as the NMI watchdog holds one: pinned, on the whole CPU."""
-    from perfcounters import _kernel
     from perfcounters._perf import lib
 
     held = [
@@ -231,6 +243,93 @@ def counters_held():
     }
 
 
+def in_a_child(function):
+    """Fork, run, and give the exit status; 99 where it raised."""
+    child = os.fork()
+    if child == 0:
+        status = 99
+        try:
+            status = function() or 0
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@check
+def children():
+    """A forked child's work: in a tree, and nowhere else."""
+    found = {}
+    for scope in ("thread", "process", "tree"):
+        with Counters("instructions:u", scope=scope) as counters:
+            in_a_child(lambda: known_work.instructions(10 * N) and 0)
+        found[scope] = counters.reading["instructions:u"].value
+    return {"counts": found, "expected": 20 * N}
+
+
+@check
+def forked_with_pages():
+    """A child whose parent had pages of the PMU mapped: it may close and open counters of its own."""
+    Path("/proc/sys/kernel/perf_user_access").write_text("1")
+    mine = Counters("instructions:u", scope="thread").open()
+    mine.snapshot()
+
+    def child():
+        try:
+            mine.snapshot()
+        except errors.CounterStateError:
+            pass
+        else:
+            return 1
+        mine.close()
+        with Counters("instructions:u", scope="thread") as own:
+            known_work.instructions(N)
+        return 0 if own.reading["instructions:u"].value >= 2 * N else 2
+
+    status = in_a_child(child)
+    before = mine.snapshot()
+    known_work.instructions(N)
+    reading = mine.snapshot() - before
+    mine.close()
+    return {"status": status, "reading": fields(reading)}
+
+
+@check
+def many_sessions():
+    """Sessions with mapped pages leave none behind."""
+    maps = Path("/proc/self/maps")
+
+    def now():
+        return _kernel.open_descriptors(), sum("perf_event" in line for line in maps.open())
+
+    counts = [now()]
+    for i in range(300):
+        with Counters("instructions:u", "cycles:u", scope="thread"):
+            if i == 0:
+                counts.append(now())
+    counts.append(now())
+    Path("/proc/sys/kernel/perf_user_access").write_text("0")
+    return {"counts": counts}
+
+
+@check
+def programs():
+    """Programs by stat: one does 10 million rounds more than the other."""
+    prepared = [_attach.prepare(events.resolve(name), "tree") for name in ("instructions:u", "cycles:u")]
+    groups = _arrange.arrange(prepared, "tree")
+
+    def run(n):
+        script = f"from perfcounters import known_work; known_work.instructions({n})"
+        return stat.count(["/usr/bin/python3", "-S", "-c", script], groups)
+
+    runs = [run(10 * N), run(20 * N)]
+    return {
+        "statuses": [one.status for one in runs],
+        "instructions": [one.reading["instructions:u"].value for one in runs],
+        "ipc": runs[1].reading.ipc,
+        "expected": 20 * N,
+    }
+
+
 @check
 def lacking():
     """A raw event that this PMU does not have opens and counts 0."""
@@ -242,8 +341,6 @@ def lacking():
 @check
 def never_runs():
     """Seven events forced into one group open without error and never run."""
-    from perfcounters import _arrange
-
     real = _arrange.arrange
     _arrange.arrange = lambda prepared, scope: (tuple(prepared),)
     try:

@@ -111,6 +111,37 @@ def test_twelve_events_in_passes(guest):
     assert {count["group"] for count in guest["twelve_passes"]["reading"].values()} == {0, 1}
 
 
+def test_children_count_in_a_tree_only(guest):
+    """20 million instructions of a forked child; forking itself costs Python less than 2 million."""
+    found, expected = guest["children"]["counts"], guest["children"]["expected"]
+    assert found["tree"] == pytest.approx(expected, rel=0.1)
+    assert found["tree"] >= expected
+    assert found["thread"] < 0.1 * expected
+    assert found["process"] < 0.1 * expected
+
+
+def test_fork_beside_mapped_pages(guest):
+    """The kernel does not copy the pages into the child, which can count for itself; the parent goes on."""
+    assert guest["forked_with_pages"]["status"] == 0
+    value = guest["forked_with_pages"]["reading"]["instructions:u"]["value"]
+    assert value == pytest.approx(2_000_000, rel=0.05)
+
+
+def test_sessions_leave_no_page_mapped(guest):
+    before, during, after = guest["many_sessions"]["counts"]
+    assert before == after
+    assert during == [before[0] + 2, before[1] + 2]
+
+
+def test_programs(guest):
+    """Ten million rounds more are twenty million instructions more; -icount shift=1: two cycles each."""
+    found = guest["programs"]
+    assert found["statuses"] == [0, 0]
+    one, other = found["instructions"]
+    assert other - one == pytest.approx(found["expected"], rel=0.02)  # Python's start varies
+    assert found["ipc"] == pytest.approx(0.5, rel=0.001)
+
+
 def test_counters_that_others_hold(guest):
     """Two of six are held by others for good: four fit, six are refused or take turns, none is 0."""
     found = guest["counters_held"]
