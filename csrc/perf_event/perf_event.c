@@ -43,11 +43,6 @@ int pe_enable(int fd)
     return ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0 ? -errno : 0;
 }
 
-int pe_disable(int fd)
-{
-    return ioctl(fd, PERF_EVENT_IOC_DISABLE, 0) < 0 ? -errno : 0;
-}
-
 struct perf_event_mmap_page *pe_map(int fd)
 {
 #if defined(__x86_64__) || defined(__aarch64__)

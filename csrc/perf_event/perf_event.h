@@ -42,7 +42,6 @@ int pe_open(const struct pe_event *event, uint32_t flags, int pid, int cpu, int 
 
 int pe_id(int fd, uint64_t *id);
 int pe_enable(int fd);
-int pe_disable(int fd);
 
 /* Map an event's page for pe_read_groups; NULL where the kernel refuses. */
 struct perf_event_mmap_page *pe_map(int fd);

@@ -125,6 +125,7 @@ def test_stat_forwards_signals():
         assert process.wait(timeout=30) == 8
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_terminals_ctrl_c_reaches_the_command_once():
     """The terminal sends SIGINT to all of its foreground processes; stat's is not handed on as well."""
     pid, terminal = pty.fork()
@@ -227,6 +228,7 @@ def test_doctor_checks_page_faults_and_says_if_llc_misses_can_be_trusted():
     assert done.returncode == (0 if found["llc_trusted"] else 1)
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # other tests' threads do no harm
 def test_a_command_whose_events_cannot_be_opened_is_not_run(kernel, tmp_path):
     """The waiting child ends with nothing done, and is not left behind."""
     kernel.fails(errno.EMFILE)

@@ -155,6 +155,29 @@ def test_a_refusal_in_the_middle_leaves_nothing_open(kernel, skylake, monkeypatc
     assert not kernel.live
 
 
+@pytest.mark.parametrize("number", sorted(errno.errorcode))
+def test_any_errno_of_any_open_is_told_and_leaves_nothing_open(kernel, skylake, monkeypatch, number):
+    """Whichever open fails, once, with whatever: an error of ours or, tried again, none."""
+    monkeypatch.setattr(_kernel, "threads", lambda: frozenset({10, 11}))
+    for failing in range(1, 12):
+        for scope in ("thread", "process", "cpu"):
+            opens = []
+
+            def refuse(encoding, flags, group_fd, opens=opens, failing=failing):
+                opens.append(1)
+                return number if len(opens) == failing else 0
+
+            kernel.refuse = refuse
+            counters = Counters("instructions", "cycles", "page-faults", scope=scope)
+            try:
+                counters.open()
+            except errors.CounterError as error:
+                assert str(error).startswith("cannot ")  # noqa: PT017 - success is as good
+            else:
+                counters.close()
+            assert not kernel.live
+
+
 def test_more_descriptors_than_allowed_are_refused_before_opening(machine, monkeypatch):
     """The sum is given: events x threads and those in use, against the hard limit."""
     monkeypatch.setattr("resource.getrlimit", lambda which: (100, 200))
