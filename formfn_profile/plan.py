@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import itertools
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from formfn_profile import backends
@@ -71,6 +72,14 @@ class Phase:
     counting: CountingJob | None = None
     slots: int = 1
     processes: int = 1
+    interpreter: str | None = None
+
+    def run_by(self, interpreter: str | None) -> Phase:
+        """Return the same phase with workers of another Python interpreter; None is this one."""
+        if interpreter is None:
+            return self
+        program = (interpreter, *self.launcher.program[1:])
+        return replace(self, launcher=replace(self.launcher, program=program), interpreter=interpreter)
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,7 @@ class Plan:
     their own under llcsim, which models `processors`. `isa` caps the kernels of the native workers
     ("native" is no cap). `counted_calls` calls are counted; "none" counts nothing. Timing is repeated in
     `processes` fresh processes. A point that takes longer than `time_limit` seconds is given up.
+    `against` is another Python interpreter: everything is measured by its workers too, in turns.
     `settings` are the simulator's. `layers` is over how many calls layers are measured one by one.
     """
 
@@ -93,11 +103,16 @@ class Plan:
     counted_calls: int = 1
     processes: int = 1
     time_limit: float | None = None
+    against: str | None = None
     settings: Settings = field(default_factory=Settings)
     layers: int = 0
 
     def phases(self) -> tuple[Phase, ...]:
-        """Return the rounds that the points go through."""
+        """Return the rounds that the points go through; with `against`, each by this program and by that."""
+        programs = [None, self.against] if self.against else [None]
+        return tuple(phase for kind in self._kinds() for phase in (kind.run_by(each) for each in programs))
+
+    def _kinds(self) -> tuple[Phase, ...]:
         native = Launcher(environment=backends.isa_environment(self.isa))
         if self.counters == "hardware":
             counting = CountingJob("hardware", self.counted_calls)
@@ -107,17 +122,19 @@ class Plan:
             return (timed,)
         counting = CountingJob("simulated", self.counted_calls)
         simulated = Launcher(self.processors, settings=self.settings)
-        return (
-            timed,
-            Phase("simulated", simulated, counting=counting, slots=usable_cpus()),
-        )
+        return (timed, Phase("simulated", simulated, counting=counting, slots=usable_cpus()))
 
     def tasks(self) -> Iterator[Task]:
-        """Every point of every round of every phase."""
-        for phase in self.phases():
-            for process in range(phase.processes):
-                for point in self.points:
-                    yield Task(phase, process, point)
+        """
+        Every point of every round of every phase: the two programs of a comparison take turns, a round
+        each.
+        """
+        for _, phases in itertools.groupby(self.phases(), key=lambda phase: phase.name):
+            same = list(phases)
+            for process in range(same[0].processes):
+                for phase in same:
+                    for point in self.points:
+                        yield Task(phase, process, point)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from formfn_profile.plan import Plan, Point
     from formfn_profile.preparation import Spec
-    from formfn_profile.results import PointKey, Record
+    from formfn_profile.results import Record
+    from formfn_profile.study import Study
     from perfcounters.caches import Level, Processor
 
 INTERRUPTED = 130
@@ -44,11 +45,13 @@ class Output:
     """
     Where records go and what is told: `picture` is what `draw` makes of the records, unless it is None;
     `as_json` prints records instead of what `render` makes of them. A table and the LLC picture by default.
+    `against` is for the records of a plan's other interpreter.
     """
 
     records: Path
     picture: Path | None = None
     as_json: bool = False
+    against: Path | None = None
     render: Callable[[Sequence[Record]], str] | None = None
     draw: Callable[[Sequence[Record]], Figure] | None = None
 
@@ -229,6 +232,7 @@ def make_plan(options: argparse.Namespace, points: Sequence[Point], source: Sour
         processes=options.processes,
         time_limit=options.time_limit,
         settings=Settings(options.cpuid, options.exact_fma, options.fixed_layout, options.curve),
+        against=getattr(options, "against", None),
         layers=getattr(options, "layers", 0),
     )
 
@@ -239,24 +243,31 @@ def run(
     output: Output,
     check: Callable[[], None],
     earlier: Collection[Record] = (),
+    earlier_against: Collection[Record] = (),
 ) -> int:
     """
     Carry a plan out, each record on disk before the next starts, and print what was found; `earlier`
     records of the same file are not measured again, and shown with the new ones. Return the exit status:
     1 if a point failed.
     """
-    from formfn_profile import table
-    from formfn_profile.notes import notes
-    from formfn_profile.progress import Progress
-    from formfn_profile.store import Store
     from formfn_profile.study import Study
 
-    done: set[PointKey] = {record.identity for record in earlier if record.status != "failed"}
-    records = list(earlier)
+    done = {record.identity for record in (*earlier, *earlier_against) if record.status != "failed"}
     check()
+    records = [*earlier, *_measure(Study(plan, check, done), why, output)]
+    _tell(records, why, output)
+    return 1 if any(record.status == "failed" for record in records) else 0
+
+
+def _measure(study: Study, why: str, output: Output) -> list[Record]:
+    from formfn_profile.progress import Progress
+    from formfn_profile.store import Store
+
+    plan, records = study.plan, []
     with contextlib.ExitStack() as stack:
-        store = stack.enter_context(Store(output.records))
-        study = Study(plan, check, done)
+        stores: dict[str | None, Store] = {None: stack.enter_context(Store(output.records))}
+        if plan.against and output.against:
+            stores[plan.against] = stack.enter_context(Store(output.against))
         progress = stack.enter_context(contextlib.closing(Progress(len(study.left()))))
         if output.picture:
             _check_writable(output.picture)
@@ -264,13 +275,22 @@ def run(
             from perfcounters import simulator
 
             simulator.ensure_built(progress=progress.note)
-        for line in filter(None, (store.notice, f"Counts: {plan.counters}. {why}")):
+        notices = [store.notice for store in stores.values()]
+        for line in filter(None, (*notices, f"Counts: {plan.counters}. {why}")):
             progress.note(line)
-        for record in stack.enter_context(contextlib.closing(study.records(progress))):
-            store.append(record)
-            records.append(record)
+        for task, record in stack.enter_context(contextlib.closing(study.records(progress))):
+            stores[task.phase.interpreter].append(record)
+            if task.phase.interpreter is None:
+                records.append(record)
             if output.as_json:
                 print(json.dumps(record.to_dict()), flush=True)
+    return records
+
+
+def _tell(records: Sequence[Record], why: str, output: Output) -> None:
+    from formfn_profile import table
+    from formfn_profile.notes import notes
+
     text = notes(records, why)
     if output.picture and any(record.status == "ok" for record in records):
         from formfn_profile import plots
@@ -278,11 +298,13 @@ def run(
         plots.save((output.draw or plots.depth_figure)(records), output.picture)
         text.append(f"Picture: {output.picture}")
     text.append(f"Records: {output.records}")
+    if output.against:
+        text.append(f"Records of the other interpreter: {output.against}")
+        text.append(f"Compare: formfn-profile compare {output.records} {output.against}")
     if output.as_json:
         print("\n".join(text), file=sys.stderr)
     else:
         print("\n".join(["", (output.render or table.render)(records), "", *text]))
-    return 1 if any(record.status == "failed" for record in records) else 0
 
 
 def fresh(prefix: str, points: Sequence[Point]) -> Path:

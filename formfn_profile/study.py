@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from formfn_profile.measure.crew import Crew, Outcome
-from formfn_profile.measure.machine import machine
+from formfn_profile.measure.machine import machine, software_of
 from formfn_profile.measure.messages import Job
 from formfn_profile.preparation import REFERENCE, Prepared, Preparer, relative_error
 from formfn_profile.results import Record, Status, count_from_dict
@@ -49,15 +49,18 @@ class Study:
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
-        self._machine = machine()
+        here = machine()
+        self._machines: dict[str | None, dict[str, Any]] = {None: here}
+        if self.plan.against:
+            self._machines[self.plan.against] = here | software_of(self.plan.against)
 
     def left(self) -> list[Task]:
         """Return the tasks of the plan that are not done."""
         return [task for task in self.plan.tasks() if self._record(task).identity not in self.done]
 
-    def records(self, progress: Progress) -> Generator[Record]:
+    def records(self, progress: Progress) -> Generator[tuple[Task, Record]]:
         """
-        Measure everything and yield each record as soon as there is one.
+        Measure everything and yield each record, with the task it is of, as soon as there is one.
 
         Timed points come first, one at a time, a depth's backends one after the other, and the whole round
         again in fresh processes; then what the simulator counts, side by side. What fails is a record with
@@ -79,7 +82,7 @@ class Study:
 
     def _round(
         self, tasks: Sequence[Task], left: Sequence[Task], crew: Crew, preparer: Preparer
-    ) -> Iterator[Record]:
+    ) -> Iterator[tuple[Task, Record]]:
         jobs: list[Job] = []
         first = next(number for number, task in enumerate(left) if task is tasks[0])
         for number, task in enumerate(tasks, first):
@@ -101,7 +104,7 @@ class Study:
 
     def _carry_out(
         self, jobs: Sequence[Job], left: Sequence[Task], crew: Crew, preparer: Preparer
-    ) -> Iterator[Record]:
+    ) -> Iterator[tuple[Task, Record]]:
         since = {job.backend: time.monotonic() for job in jobs}
         slots = left[jobs[0].id].phase.slots if jobs else 1
         for outcome in crew.run(jobs, slots):
@@ -111,19 +114,21 @@ class Study:
             seconds, since[point.backend] = now - since[point.backend], now
             yield self._finish(task, preparer.prepare(point.spec, point.backend), outcome, seconds)
 
-    def _finish(self, task: Task, prepared: Prepared, outcome: Outcome, seconds: float) -> Record:
+    def _finish(
+        self, task: Task, prepared: Prepared, outcome: Outcome, seconds: float
+    ) -> tuple[Task, Record]:
         point, name = task.point, task.phase.name
         record = self._record(task, **_measured(point, prepared, outcome))
         self._progress.estimate.finish((name, point.backend), point.size, seconds)
         self._progress.done(str(point), name if record.status == "ok" else f"{name}: {record.reason}")
-        return record
+        return task, record
 
     def _record(self, task: Task, *, status: Status = "ok", **measured: Any) -> Record:
         return Record(
             status=status,
             run_id=self.run_id,
             time=dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds"),
-            machine=self._machine,
+            machine=self._machines[task.phase.interpreter],
             **task.fields(self.plan),
             **measured,
         )

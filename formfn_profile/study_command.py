@@ -71,6 +71,12 @@ def parser(prog: str = "python -m formfn_profile study") -> argparse.ArgumentPar
         metavar="FILE.jsonl",
         help=f"records are appended here (a new file in ./{running.FOLDER})",
     )
+    add(
+        "--against",
+        metavar="PYTHON",
+        help="measure with another interpreter too (other versions), its processes taking turns with ours",
+    )
+    add("--against-out", type=Path, metavar="FILE.jsonl", help="its records (beside --out)")
     return made
 
 
@@ -97,8 +103,12 @@ def _run(options: argparse.Namespace, check: Callable[[], None]) -> int:
     source = running.choose_source(options)
     plan = running.make_plan(options, points, source)
     out = options.out or running.fresh("study", points)
-    earlier = store.load(out) if out.exists() else []
-    return running.run(plan, source.why, running.Output(out, as_json=options.json), check, earlier)
+    against = None
+    if options.against:
+        against = options.against_out or out.with_name(f"{out.stem}-against{out.suffix}")
+    earlier, of_other = (store.load(file) if file and file.exists() else [] for file in (out, against))
+    output = running.Output(out, as_json=options.json, against=against)
+    return running.run(plan, source.why, output, check, earlier, of_other)
 
 
 def _points(options: argparse.Namespace) -> tuple[Point, ...]:

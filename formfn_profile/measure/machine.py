@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import platform
+import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from formfn_profile.errors import MeasurementError
 from formfn_profile.measure.conditions import cgroup_folders
 
 # Of the process and the moment, or a name that says who measured where.
@@ -48,9 +51,35 @@ def machine() -> dict[str, Any]:
         "kernel": platform.release(),
         "governor": _read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
         "virtual": "hypervisor" in info.get("flags", "").split(),
-        **{name: _version(name) for name in ("torch", "openvino", "formfn_profile")},
+        **software(),
         "pyperf": _pyperf(),
     }
+
+
+def software() -> dict[str, str | None]:
+    """Return the versions of what measures and is measured, in this interpreter."""
+    return {name: _version(name) for name in ("torch", "openvino", "formfn_profile")}
+
+
+def software_of(interpreter: str) -> dict[str, str | None]:
+    """
+    Return the same of another Python interpreter.
+
+    Raises:
+        MeasurementError: It cannot be run, or this package is not installed there.
+    """
+    code = "import json; from formfn_profile.measure.machine import software; print(json.dumps(software()))"
+    try:
+        done = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise MeasurementError(f"cannot run {interpreter}: {error.strerror}") from None
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()[-1:] or ["it ended without a word"]
+        raise MeasurementError(
+            f"{interpreter} cannot measure: {said[0]}. Install formfn-profile there, with the same backends"
+        )
+    found: dict[str, str | None] = json.loads(done.stdout)
+    return found
 
 
 def _version(package: str) -> str | None:

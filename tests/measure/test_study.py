@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -146,3 +147,33 @@ def test_identity_holds_point_machine_and_software():
     ):
         assert one.identity != results.Record(**{**base, **change}).identity
     assert results.Record.from_dict(json.loads(json.dumps(one.to_dict()))).identity == one.identity
+
+
+@pytest.mark.slow
+def test_two_interpreters_take_turns(tmp_path):
+    """The same interpreter under another name: two files that `compare` finds comparable and interleaved."""
+    other = tmp_path / "other-python"
+    other.symlink_to(sys.executable)
+    out = tmp_path / "a.jsonl"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }  # a link is in no virtual environment
+    done = subprocess.run(
+        [*STUDY, *SMALL, "--widths", "16", "--depths", "1", "--backends", "openvino-cpu", "--processes", "3",
+         "--against", str(other), "--out", str(out)],
+        capture_output=True, text=True, check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    ours, theirs = records(out), records(tmp_path / "a-against.jsonl")
+    assert [r["process"] for r in ours] == [r["process"] for r in theirs] == [0, 1, 2]
+    times = [(r["time"], side) for side, found in (("a", ours), ("b", theirs)) for r in found]
+    assert [side for _, side in sorted(times)] == ["a", "b"] * 3
+
+
+def test_an_interpreter_that_cannot_measure_is_one_line(tmp_path):
+    done = run(*SMALL, "--widths", "16", "--against", tmp_path / "none", "--out", tmp_path / "r.jsonl")
+    assert done.returncode == 1
+    assert "cannot run" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "r.jsonl").exists()
