@@ -107,7 +107,7 @@ def _counted(
     argv: Sequence[str],
     groups: Sequence[Sequence[_attach.Prepared]],
     scope: Scope,
-    mask: set[signal.Signals],
+    mask: set[int],
 ) -> Run:
     waiting, go = os.pipe()
     child = os.fork()
@@ -135,7 +135,7 @@ def _counted(
     return Run(seconds, code if code >= 0 else _BY_SIGNAL - code, reading)
 
 
-def _become(argv: Sequence[str], waiting: int, mask: set[signal.Signals]) -> None:
+def _become(argv: Sequence[str], waiting: int, mask: set[int]) -> None:
     """Become the command once the parent says so; never returns."""
     status = _NOT_EXECUTABLE
     try:
@@ -170,13 +170,13 @@ def _wait(child: int) -> int:
 
 
 @contextmanager
-def _signals_blocked() -> Iterator[set[signal.Signals]]:
+def _signals_blocked() -> Iterator[set[int]]:
     """Keep signals for `_wait`; the value is what was blocked before, for the child."""
     # Python's own handler of SIGINT, and an inherited one that lets children vanish, are in the way.
     handlers = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGCHLD)}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED | {signal.SIGCHLD})
     try:
-        yield {signal.Signals(number) for number in before}
+        yield {int(number) for number in before}
     finally:
         while signal.sigtimedwait({signal.SIGCHLD}, 0):
             pass  # what is left is of the child that has ended
