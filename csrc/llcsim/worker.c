@@ -10,17 +10,22 @@
 
 /* Of linux/futex.h, linux/sched.h and the system call table of x86-64. */
 enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129 };
-enum { SYS_clone = 56, SYS_futex = 202, SYS_sched_getaffinity = 204 };
+enum { SYS_clone = 56, SYS_futex = 202, SYS_sched_setaffinity = 203, SYS_sched_getaffinity = 204 };
 #define THREAD_FLAGS 0x50f00 /* VM, FS, FILES, SIGHAND, THREAD, SYSVSEM */
+
+typedef struct {
+    UInt value; /* modulo 2^32 */
+    UInt awaited, target;
+} Counter;
 
 static ULong buffers[BUFFERS][BUFFER_ENTRIES];
 static struct {
     const ULong *end;
     UInt client_thread;
 } filled[BUFFERS];
-static UInt produced = 0, consumed = 0; /* buffers so far, modulo 2^32 */
-static UInt model_waits = 0, client_waits = 0;
+static Counter produced, consumed; /* buffers so far */
 static Bool allowed = True, tried = False, running = False;
+static ULong processors[128]; /* where this program could run at its start */
 
 static long system_call(long number, long a, long b, long c)
 {
@@ -38,25 +43,33 @@ static UInt load(const UInt *counter)
     return __atomic_load_n(counter, __ATOMIC_SEQ_CST);
 }
 
-/* Wait while *counter is `value`; the other side looks at *waits. */
-static void wait_while(UInt *counter, UInt value, UInt *waits)
+static Bool reached(UInt counter, UInt target)
 {
-    for (UInt i = 0; i < SPINS; i++) {
-        if (load(counter) != value)
+    return (Int)(counter - target) >= 0;
+}
+
+/* A counter that one side advances and the other one waits for. */
+static void wait_for(Counter *c, UInt target, UInt spins)
+{
+    UInt seen;
+
+    for (UInt i = 0; i < spins; i++) {
+        if (reached(load(&c->value), target))
             return;
         __builtin_ia32_pause();
     }
-    __atomic_store_n(waits, 1, __ATOMIC_SEQ_CST);
-    while (load(counter) == value)
-        system_call(SYS_futex, (long)counter, FUTEX_WAIT_PRIVATE, value);
-    __atomic_store_n(waits, 0, __ATOMIC_SEQ_CST);
+    c->target = target;
+    __atomic_store_n(&c->awaited, 1, __ATOMIC_SEQ_CST);
+    while (!reached(seen = load(&c->value), target))
+        system_call(SYS_futex, (long)&c->value, FUTEX_WAIT_PRIVATE, seen);
+    __atomic_store_n(&c->awaited, 0, __ATOMIC_SEQ_CST);
 }
 
-static void advance(UInt *counter, const UInt *waits)
+static void advance(Counter *c)
 {
-    __atomic_store_n(counter, *counter + 1, __ATOMIC_SEQ_CST);
-    if (load(waits) != 0)
-        system_call(SYS_futex, (long)counter, FUTEX_WAKE_PRIVATE, 1);
+    __atomic_store_n(&c->value, c->value + 1, __ATOMIC_SEQ_CST);
+    if (load(&c->awaited) != 0 && reached(c->value, c->target))
+        system_call(SYS_futex, (long)&c->value, FUTEX_WAKE_PRIVATE, 1);
 }
 
 static void consume(UInt i)
@@ -67,22 +80,19 @@ static void consume(UInt i)
 
 static __attribute__((noreturn)) void model_thread(void)
 {
+    system_call(SYS_sched_setaffinity, 0, sizeof processors, (long)processors);
     for (;;) {
-        wait_while(&produced, consumed, &model_waits);
-        consume(consumed % BUFFERS);
-        advance(&consumed, &client_waits);
+        wait_for(&produced, consumed.value + 1, SPINS);
+        consume(consumed.value % BUFFERS);
+        advance(&consumed);
     }
 }
 
-static UInt available_processors(void)
+static UInt count_processors(void)
 {
-    ULong mask[128] = {0};
     UInt n = 0;
-
-    if (system_call(SYS_sched_getaffinity, 0, sizeof mask, (long)mask) < 0)
-        return 1;
-    for (UInt i = 0; i < sizeof mask / sizeof mask[0]; i++)
-        n += __builtin_popcountll(mask[i]);
+    for (UInt i = 0; i < sizeof processors / sizeof processors[0]; i++)
+        n += __builtin_popcountll(processors[i]);
     return n;
 }
 
@@ -137,7 +147,7 @@ static void in_child(ThreadId tid)
 static void start(void)
 {
     tried = True;
-    if (!allowed || available_processors() < 2)
+    if (!allowed || count_processors() < 2)
         return;
     VG_(atfork)(before_fork, NULL, in_child);
     running = start_thread();
@@ -146,16 +156,17 @@ static void start(void)
 void worker_allow(Bool thread)
 {
     allowed = thread;
+    system_call(SYS_sched_getaffinity, 0, sizeof processors, (long)processors);
 }
 
 ULong *worker_buffer(void)
 {
-    return buffers[produced % BUFFERS];
+    return buffers[produced.value % BUFFERS];
 }
 
 ULong *worker_hand_over(const ULong *end, UInt client_thread)
 {
-    const UInt i = produced % BUFFERS;
+    const UInt i = produced.value % BUFFERS;
 
     if (end == buffers[i])
         return buffers[i];
@@ -171,15 +182,15 @@ ULong *worker_hand_over(const ULong *end, UInt client_thread)
         worker_drain();
         cache_set_thread(client_thread); /* allocates, which only this thread may do */
     }
-    advance(&produced, &model_waits);
-    if (produced - load(&consumed) == BUFFERS)
-        wait_while(&consumed, produced - BUFFERS, &client_waits);
+    advance(&produced);
+    /* Full: wait for half of them, so that one sleep serves many. */
+    if (produced.value - load(&consumed.value) == BUFFERS)
+        wait_for(&consumed, produced.value - BUFFERS / 2, 0);
     return worker_buffer();
 }
 
 void worker_drain(void)
 {
-    UInt seen;
-    while (running && (seen = load(&consumed)) != produced)
-        wait_while(&consumed, seen, &client_waits);
+    if (running)
+        wait_for(&consumed, produced.value, SPINS);
 }
