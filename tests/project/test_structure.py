@@ -53,7 +53,7 @@ LAYERS = (
         "formfn_profile.plots",
     ),
     ("formfn_profile.report",),
-    ("formfn_profile.running",),
+    ("formfn_profile.running", "formfn_profile.experiment"),
     (
         "formfn_profile.llc",
         "formfn_profile.layers_command",

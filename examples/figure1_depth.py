@@ -1,0 +1,72 @@
+"""
+Figure 1: latency of six design patterns against depth and batch size, in PyTorch and OpenVINO.
+
+    python examples/figure1_depth.py            some seconds: does it run?
+    python examples/figure1_depth.py --quick    under 3 minutes
+    python examples/figure1_depth.py --paper    the paper's grid, hours
+"""
+
+import argparse
+from pathlib import Path
+
+from formfn_profile import plots
+from formfn_profile.experiment import measure
+from formfn_profile.measure.protocol import Protocol
+from formfn_profile.patterns import PATTERNS, PatternSpec
+from formfn_profile.plan import Point
+
+HAS_GPU = any(Path("/dev/dri").glob("renderD*"))
+BACKENDS = {"torch": "f32", "openvino-cpu": "f32"} | ({"openvino-gpu": "f16"} if HAS_GPU else {})
+SIZES = {
+    "small": {
+        "patterns": ("standard", "dwbottleneck"),
+        "depths": (1, 2),
+        "batches": (1, 2),
+        "width": 16,
+        "resolution": 16,
+    },
+    "quick": {
+        "patterns": tuple(PATTERNS),
+        "depths": (10, 50),
+        "batches": (1, 8),
+        "width": 32,
+        "resolution": 32,
+    },
+    "paper": {
+        "patterns": tuple(PATTERNS),
+        "depths": (10, 20, 30, 40, 50),
+        "batches": (1, 8, 32),
+        "width": 64,
+        "resolution": 112,
+    },
+}
+PROTOCOLS = {
+    "small": Protocol(calls=6, seconds=0, warmup_seconds=0.1),
+    "quick": Protocol(calls=10, seconds=0.2, warmup_seconds=1),
+    "paper": Protocol(calls=20, seconds=1, warmup_seconds=5),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--quick", dest="size", action="store_const", const="quick", default="small")
+    parser.add_argument("--paper", dest="size", action="store_const", const="paper")
+    parser.add_argument("--out", type=Path, default=Path("formfn_results"))
+    options = parser.parse_args()
+    grid = SIZES[options.size]
+    points = [
+        Point(PatternSpec(pattern, depth, grid["width"], grid["resolution"], batch), backend, 1, precision)
+        for pattern in grid["patterns"]
+        for depth in grid["depths"]
+        for batch in grid["batches"]
+        for backend, precision in BACKENDS.items()
+    ]
+    file = options.out / f"figure1-{options.size}.jsonl"
+    records = measure(points, file, counters="none", protocol=PROTOCOLS[options.size])
+    picture = file.with_suffix(".png")
+    plots.save(plots.latency_figure(records, "depth"), picture)
+    print(f"Picture: {picture}\nRecords: {file}")
+
+
+if __name__ == "__main__":
+    main()
