@@ -159,9 +159,10 @@ def _in_terms(name: str, pmu: str, terms: str) -> Event:
 
 
 def _for_each_core(encoding: Encoding) -> tuple[Encoding, ...]:
+    if encoding.type not in (_kernel.TYPE_HARDWARE, _kernel.TYPE_HW_CACHE, _kernel.TYPE_RAW):
+        return ()
     types = pmus.core_types()
-    generic = (_kernel.TYPE_HARDWARE, _kernel.TYPE_HW_CACHE)
-    if len(types) < 2 or encoding.type not in (*generic, _kernel.TYPE_RAW):
+    if len(types) < 2:
         return ()
     if encoding.type == _kernel.TYPE_RAW:
         return tuple(replace(encoding, type=kind) for kind in types)

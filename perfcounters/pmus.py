@@ -167,12 +167,12 @@ def scale(pmu: str, event: str) -> tuple[float, str]:
 
 def name_of(kind: int) -> str:
     """Name the PMU of a type number; the kernel's own counting is ``software`` or ``breakpoint``."""
+    fixed = {_kernel.TYPE_SOFTWARE: "software", _kernel.TYPE_BREAKPOINT: "breakpoint"}
+    if kind in fixed:
+        return fixed[kind]
     if kind in (_kernel.TYPE_HARDWARE, _kernel.TYPE_HW_CACHE, _kernel.TYPE_RAW):
         return "+".join(core()) or "cpu"
-    return _name_of(kind) or {
-        _kernel.TYPE_SOFTWARE: "software",
-        _kernel.TYPE_BREAKPOINT: "breakpoint",
-    }.get(kind, str(kind))
+    return _name_of(kind) or str(kind)
 
 
 def _name_of(kind: int) -> str | None:
