@@ -2,6 +2,7 @@
 #
 #   make llc      the main job: latency and LLC misses of one pattern, with PyTorch and OpenVINO, as a table and a picture
 #   make test     all tests
+#   make test-gpu-double   tests of the GPU backend on a CPU's OpenCL runtime (fetches 270 MB)
 #   make quick    the tests that take under a minute together
 #   make lint     ruff and mypy
 #   make setup    the set-up alone
@@ -20,18 +21,22 @@ run := $(VENV)/bin/python
 stamps := $(VENV)/stamps
 extension_sources := $(wildcard csrc/perf_event/*)
 
-.PHONY: help llc test quick lint setup clean
+.PHONY: help llc test test-gpu-double quick lint setup clean
 .DELETE_ON_ERROR:
 
 help:
 	@sed -n 's/^#  \{0,1\}//p' Makefile
 
-llc test quick: ARGS ?=
+llc test test-gpu-double quick: ARGS ?=
 llc: setup
 	$(run) -m formfn_profile.llc $(or $(ARGS),--pattern dwbottleneck --plot formfn_results/llc_dwbottleneck.png)
 
 test: setup $(stamps)/emulated $(stamps)/opencl
 	$(run) -m pytest $(ARGS)
+
+test-gpu-double: setup $(stamps)/opencl
+	$(run) tests/gpu_double/runtime.py $(VENV)/gpu-double
+	FORMFN_GPU_DOUBLE=$(VENV)/gpu-double $(run) -m pytest tests/gpu_double $(ARGS)
 
 quick: setup
 	$(run) -m pytest -m "not slow and not emulated" $(ARGS)

@@ -61,7 +61,7 @@ def measure(
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(store.Store(path))
         progress = stack.enter_context(contextlib.closing(Progress(len(study.left()))))
-        for record in stack.enter_context(contextlib.closing(study.records(progress))):
+        for _, record in stack.enter_context(contextlib.closing(study.records(progress))):
             file.append(record)
             records.append(record)
     return records

@@ -101,7 +101,11 @@ class OpenVinoCpu:
             )
         with np.load(_input_path(prepared)) as file:
             arrays = [file[name] for name in file.files]
-        return OpenVinoSession(compiled, arrays, compile_s)
+        return self.session(compiled, arrays, compile_s)
+
+    def session(self, *made: Any) -> OpenVinoSession:
+        """Return the session of a compiled model."""
+        return OpenVinoSession(*made)
 
     def check_devices(self, core: Any) -> None:
         """Raise BackendError if `core` cannot have this backend's device, with the remedy."""

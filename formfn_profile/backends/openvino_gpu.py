@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from formfn_profile.backends.openvino_cpu import OpenVinoCpu
+from formfn_profile.backends.openvino_cpu import OpenVinoCpu, OpenVinoSession
 from formfn_profile.errors import BackendError, UnavailableError
 
 _NAME = re.compile(r"GPU(\.\d+)?")
@@ -20,10 +20,12 @@ class OpenVinoGpu(OpenVinoCpu):
     OpenVINO on a GPU: `device` is "GPU" or "GPU.n".
 
     AUTO, HETERO and MULTI are refused: they succeed without a GPU, on the CPU. The plugin's default is
-    f16; f32 is asked for, as of every backend. Threads are the CPU's, and are not set.
+    f16; f32 is asked for, as of every backend. Threads are the CPU's, and are not set. A `double` is a
+    stand-in that tests execute on: it is taken though it states no speed, and its records say what it is.
     """
 
     device: str = "GPU"
+    double: bool = False
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.device):
@@ -41,6 +43,8 @@ class OpenVinoGpu(OpenVinoCpu):
                 f"{self.name}: OpenVINO sees no {self.device} here, only {', '.join(available) or 'nothing'}."
                 f" {_remedy(available)}"
             )
+        if self.double:
+            return
         speeds = core.get_property(self.device, "DEVICE_GOPS")
         if not any(speeds.values()):
             raise BackendError(
@@ -49,12 +53,22 @@ class OpenVinoGpu(OpenVinoCpu):
                 " (NEOReadDebugKeys, SetCommandStreamReceiver)"
             )
 
+    def session(self, *made: Any) -> OpenVinoSession:
+        """Return the session of a compiled model, marked if it is a double's."""
+        return _DoubleSession(*made) if self.double else OpenVinoSession(*made)
+
     def properties(self, threads: int) -> dict[str, object]:  # noqa: ARG002 - the plugin has no such option
         """
         Return what the model is compiled with. This plugin knows no INFERENCE_NUM_THREADS, and takes the
         number of streams as text only.
         """
         return {"NUM_STREAMS": "1"}
+
+
+class _DoubleSession(OpenVinoSession):
+    def facts(self) -> dict[str, object]:
+        told = super().facts()
+        return told | {"device": f"{told['device']} (a double, not a GPU)"}
 
 
 def _remedy(available: list[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import statistics
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from formfn_profile.backends.inputs import Read
 from formfn_profile.measure.protocol import collection_off
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from perfcounters.simulator import SimulatedCounts
 
 HARDWARE_EVENTS = ("instructions", "LLC-misses", "LLC-references")
+PACKAGE_EVENTS = ("dram-bytes-read", "dram-bytes-written")
+"""What tells the traffic of a GPU that shares the package's memory: everybody's, not this process's alone."""
 
 _DEFINITIONS = {
     "instructions": "instructions executed by the program",
@@ -38,10 +40,15 @@ _DEFINITIONS = {
 }
 
 
-def hardware(call: Callable[[], None], calls: int, events: Sequence[str] = HARDWARE_EVENTS) -> list[Count]:
+def hardware(
+    call: Callable[[], None],
+    calls: int,
+    events: Sequence[str] = HARDWARE_EVENTS,
+    scope: Literal["process", "cpu"] = "process",
+) -> list[Count]:
     """
-    Count `events` in each of `calls` calls, in every thread of the process, after one call that is not
-    counted.
+    Count `events` in each of `calls` calls, in every thread of the process (or, with `scope` "cpu", in the
+    whole machine), after one call that is not counted.
 
     The process must have made the call before, so that the threads of its pools exist. An event that
     cannot be opened here is a count without a value, its reason beside it.
@@ -52,12 +59,12 @@ def hardware(call: Callable[[], None], calls: int, events: Sequence[str] = HARDW
     """
     import perfcounters
 
-    refused = _refusals(events)
+    refused = _refusals(events, "thread" if scope == "process" else scope)
     counted = [event for event in events if event not in refused]
     if not counted:
         raise refused[events[0]]
     readings: list[perfcounters.Reading] = []
-    counters = perfcounters.Counters(*counted, scope="process")
+    counters = perfcounters.Counters(*counted, scope=scope)
     counters.open()
     try:
         call()
@@ -69,7 +76,7 @@ def hardware(call: Callable[[], None], calls: int, events: Sequence[str] = HARDW
     finally:
         counters.close()
     return [
-        Count(event=event, samples=(None,) * calls, source="hardware", reason=str(refused[event]))
+        _refused_count(event, calls, refused[event], scope)
         if event in refused
         else _hardware_count(event, readings)
         for event in events
@@ -122,7 +129,7 @@ def reader(source: str | None) -> Iterator[Read]:
     else:
         import perfcounters
 
-        refused = _refusals(HARDWARE_EVENTS)
+        refused = _refusals(HARDWARE_EVENTS, "thread")
         counted = [event for event in HARDWARE_EVENTS if event not in refused]
         if not counted:
             raise refused[HARDWARE_EVENTS[0]]
@@ -136,14 +143,29 @@ def reader(source: str | None) -> Iterator[Read]:
             yield Read(values, lambda numbers: dict(zip(counted, numbers, strict=True)))
 
 
-def _refusals(events: Sequence[str]) -> dict[str, PerfCountersError]:
+def package(call: Callable[[], None], calls: int) -> list[Count]:
+    """
+    Count the whole package's memory traffic in each of `calls` calls: a GPU's is in it, and so is everybody
+    else's. Where it cannot be counted, the counts are absent and say why.
+    """
+    refused = _refusals(PACKAGE_EVENTS, "cpu")
+    if len(refused) == len(PACKAGE_EVENTS):
+        return [_refused_count(event, calls, refused[event], "cpu") for event in PACKAGE_EVENTS]
+    return hardware(call, calls, PACKAGE_EVENTS, "cpu")
+
+
+def _refused_count(event: str, calls: int, error: PerfCountersError, scope: str) -> Count:
+    return Count(event=event, samples=(None,) * calls, source="hardware", scope=scope, reason=str(error))
+
+
+def _refusals(events: Sequence[str], scope: Literal["thread", "cpu"]) -> dict[str, PerfCountersError]:
     """Try each event alone: some processors have no event that means LLC references, say."""
     import perfcounters
 
     refused: dict[str, PerfCountersError] = {}
     for event in events:
         try:
-            with perfcounters.Counters(event, scope="thread"):
+            with perfcounters.Counters(event, scope=scope):
                 pass
         except PerfCountersError as error:
             refused[event] = error

@@ -84,6 +84,7 @@ def run(job: Job, stage: Stage) -> dict[str, Any]:
     import numpy as np
 
     from formfn_profile import backends
+    from formfn_profile.measure import counting
 
     result: dict[str, Any] = {}
     stage("load")
@@ -104,6 +105,8 @@ def run(job: Job, stage: Stage) -> dict[str, Any]:
     if job.counting:
         stage(f"{job.counting.source} counts")
         counts, result["curve"] = _count(session.infer, job.counting)
+        if backends.get(job.backend).device.startswith("GPU") and job.counting.source == "hardware":
+            counts += counting.package(session.infer, job.counting.calls)
         result["counts"] = [asdict(count) for count in counts]
     if job.layers and (job.timing or backends.get(job.backend).layers_countable):
         stage("layers")

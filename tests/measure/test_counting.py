@@ -32,3 +32,21 @@ def test_an_event_that_is_refused_leaves_the_others_counted():
 def test_with_all_refused_it_says_why():
     with pytest.raises(PerfCountersError, match="LLC-misses"):
         counting.hardware(touch_fresh_pages, 1, ("LLC-mises",))
+
+
+def test_the_whole_machine_is_a_scope_of_its_own():
+    """Everybody's page faults, ours among them; refused to who may not, with the kernel's setting named."""
+    try:
+        (faults,) = counting.hardware(touch_fresh_pages, 2, ("page-faults",), "cpu")
+    except PerfCountersError as error:
+        assert "perf_event_paranoid" in str(error)  # noqa: PT017 - either is right, by who runs this
+    else:
+        assert faults.scope == "cpu"
+        assert all(sample >= PAGES for sample in faults.samples)
+
+
+def test_the_packages_traffic_is_counted_or_says_why_not():
+    """DRAM traffic is an uncore PMU's: absent with the reason on most machines, and never a plain zero."""
+    for count in counting.package(touch_fresh_pages, 2):
+        assert count.event in counting.PACKAGE_EVENTS
+        assert (count.value is None) == bool(count.reason)
