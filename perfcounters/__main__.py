@@ -1,4 +1,4 @@
-"""Command line: ``python -m perfcounters list | stat | doctor``."""
+"""Command line: ``python -m perfcounters list | stat | simulate | doctor``."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from perfcounters import doctor, listing, stat
+from perfcounters import doctor, listing, simulate, stat
 from perfcounters._version import __version__
 from perfcounters.errors import PerfCountersError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = {"list": listing, "stat": stat, "doctor": doctor}
+COMMANDS = {"list": listing, "stat": stat, "simulate": simulate, "doctor": doctor}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

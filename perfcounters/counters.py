@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 from perfcounters import _arrange, _attach
 from perfcounters._passes import in_order, one_pass, refuse_turns, turns
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Multiplex = Literal["refuse", "scale", "passes"]
+Source = Literal["hardware", "simulated"]
 
 _EMPTY_WINDOWS = 20
 
@@ -44,9 +45,25 @@ class Counters:
         multiplex: What to do if the events don't fit on the PMU's counters at one time: ``refuse``;
             ``scale``, which takes turns and estimates; or ``passes``, in which `measure` repeats the
             call and counts other events each time.
+        source: ``hardware`` counters and the kernel's, or ``simulated``: the caches modelled around a
+            program that runs under `perfcounters.simulator`.
     """
 
-    def __init__(self, *events: str, scope: Scope = "process", multiplex: Multiplex = "refuse") -> None:
+    def __new__(cls, *_: str, source: Source = "hardware", **__: Any) -> Self:
+        """Give counters of the source."""
+        if source == "simulated":
+            from perfcounters._simulated_counters import SimulatedCounters
+
+            return cast("Self", object.__new__(SimulatedCounters))
+        return super().__new__(cls)
+
+    def __init__(
+        self,
+        *events: str,
+        scope: Scope = "process",
+        multiplex: Multiplex = "refuse",
+        source: Source = "hardware",
+    ) -> None:
         if not events or len(set(events)) != len(events):
             message = "Counters needs names of events, each once, such as Counters('instructions')"
             raise ValueError(message)
@@ -55,6 +72,9 @@ class Counters:
             raise ValueError(message)
         if multiplex not in ("refuse", "scale", "passes"):
             message = f"multiplex is refuse, scale or passes, not {multiplex!r}"
+            raise ValueError(message)
+        if source not in ("hardware", "simulated"):
+            message = f"source is hardware or simulated, not {source!r}"
             raise ValueError(message)
         self.events = events
         self.scope: Scope = scope

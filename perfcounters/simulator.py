@@ -62,7 +62,8 @@ __all__ = [
 
 # Of csrc/llcsim/requests.h.
 _PING, _ON, _OFF, _ZERO, _READ = range(0x4C43_0000, 0x4C43_0005)
-_PROTOCOL = 2
+_PROTOCOL = 3
+_WAS_ON = 2
 
 Cpuid = Literal["model", "valgrind"]
 
@@ -221,15 +222,18 @@ def recording() -> Iterator[None]:
     """
     Record what runs inside. The first call in it is slow, as code is translated again.
 
+    May be nested, or used in a program that is recorded from its start.
+
     Raises:
         SimulatorStateError: This program does not run under llcsim.
     """
     _require_active()
-    _perf.lib.llcsim_request(_ON, 0, 0, 0)
+    before = _perf.lib.llcsim_request(_ON, 0, 0, 0)
     try:
         yield
     finally:
-        _perf.lib.llcsim_request(_OFF, 0, 0, 0)
+        if before != _WAS_ON:
+            _perf.lib.llcsim_request(_OFF, 0, 0, 0)
 
 
 def zero() -> None:

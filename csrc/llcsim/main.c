@@ -213,8 +213,8 @@ static Bool handle_request(ThreadId tid, UWord *args, UWord *answer)
         return True;
     case LLCSIM_ON:
     case LLCSIM_OFF:
+        *answer = recording ? 2 : 1;
         set_recording(args[0] == LLCSIM_ON);
-        *answer = 1;
         return True;
     case LLCSIM_ZERO:
         llcsim_zero_counts();

@@ -8,13 +8,13 @@
 
 enum {
     LLCSIM_PING = LLCSIM_REQUEST_BASE, /* returns LLCSIM_PROTOCOL */
-    LLCSIM_ON,   /* record from here on */
-    LLCSIM_OFF,  /* stop recording */
+    LLCSIM_ON,   /* record from here on; returns 2 if it did already, else 1 */
+    LLCSIM_OFF,  /* stop recording; returns the same */
     LLCSIM_ZERO, /* zero the counts; caches keep their lines */
     LLCSIM_READ, /* (address, n): write up to n 64-bit words there; returns how many */
 };
 
-#define LLCSIM_PROTOCOL 2
+#define LLCSIM_PROTOCOL 3
 
 /* READ: instructions, reads, writes, non-temporal stores and their bytes; for each
  * processor five words: L1d misses, L2 misses, LLC references, LLC misses, LLC
