@@ -14,10 +14,7 @@ from formfn_profile.experiment import measure
 from formfn_profile.measure.protocol import Protocol
 from formfn_profile.patterns import PATTERNS, PatternSpec
 from formfn_profile.plan import Point
-from perfcounters.caches import Level
 
-CACHES = "512K/16,1M/16,2M/16,4M/16,8M/16,16M/16"
-L2 = Level.parse("256K/4")
 SIZES = {
     "small": {"patterns": ("dwbottleneck",), "depth": 2, "width": 16, "resolution": 32},
     "quick": {
@@ -44,7 +41,7 @@ def main() -> None:
     ]
     file = options.out / f"cache-size-{options.size}.jsonl"
     short = Protocol(calls=1, seconds=0, warmup_seconds=0)  # of no interest here
-    records = measure(points, file, counters="simulated", cache=CACHES, l2=L2, protocol=short)
+    records = measure(points, file, counters="simulated", cache="paper", curve=True, protocol=short)
     picture = file.with_suffix(".png")
     plots.save(plots.miss_curve_figure(records), picture)
     print(f"Picture: {picture}\nRecords: {file}")

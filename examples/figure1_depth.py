@@ -17,28 +17,11 @@ from formfn_profile.plan import Point
 
 HAS_GPU = any(Path("/dev/dri").glob("renderD*"))
 BACKENDS = {"torch": "f32", "openvino-cpu": "f32"} | ({"openvino-gpu": "f16"} if HAS_GPU else {})
+SMALL, LARGE = {"width": 32, "resolution": 32}, {"width": 64, "resolution": 112}
 SIZES = {
-    "small": {
-        "patterns": ("standard", "dwbottleneck"),
-        "depths": (1, 2),
-        "batches": (1, 2),
-        "width": 16,
-        "resolution": 16,
-    },
-    "quick": {
-        "patterns": tuple(PATTERNS),
-        "depths": (10, 50),
-        "batches": (1, 8),
-        "width": 32,
-        "resolution": 32,
-    },
-    "paper": {
-        "patterns": tuple(PATTERNS),
-        "depths": (10, 20, 30, 40, 50),
-        "batches": (1, 8, 32),
-        "width": 64,
-        "resolution": 112,
-    },
+    "small": {"patterns": ("dwbottleneck",), "depths": (1, 2), "batches": (1, 2), **SMALL},
+    "quick": {"patterns": tuple(PATTERNS), "depths": (10, 50), "batches": (1, 8), **SMALL},
+    "paper": {"patterns": tuple(PATTERNS), "depths": (10, 20, 30, 40, 50), "batches": (1, 8, 32), **LARGE},
 }
 PROTOCOLS = {
     "small": Protocol(calls=6, seconds=0, warmup_seconds=0.1),

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Literal
 
 from formfn_profile import store
+from formfn_profile.measure.launcher import Settings
 from formfn_profile.measure.protocol import Protocol
 from formfn_profile.plan import Plan
 from formfn_profile.progress import Progress
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from formfn_profile.plan import Point
     from formfn_profile.results import Record
-    from perfcounters.caches import Level, Processor
+    from perfcounters.caches import Processor
 
 DEFAULT = Protocol(calls=10, seconds=0.3, warmup_seconds=3.0)
 
@@ -28,18 +29,19 @@ def measure(
     *,
     counters: Literal["auto", "hardware", "simulated", "none"] = "auto",
     cache: str = "host,paper",
-    l2: Level | Literal["keep"] | None = "keep",
     isa: Literal["native", "avx2"] = "native",
     protocol: Protocol = DEFAULT,
     processes: int = 1,
+    curve: bool = False,
 ) -> list[Record]:
     """
     Measure `points`, each record into the file at `path` before the next is begun, and return all of its
     records. What the file holds already is not measured again, so that a run cut short goes on.
 
     "auto" counts by hardware where it counts right on this machine, else simulates the caches named in
-    `cache` ("host,paper,8M/16"), with `l2` in place of their own L2. `isa` "avx2" holds the timed run to
-    the instruction set of simulated ones.
+    `cache` ("host,paper,8M/16"). `isa` "avx2" holds the timed run to
+    the instruction set of simulated ones. Timing is repeated in `processes` fresh processes. `curve` has
+    LLCs of all sizes of 1 to 64 ways simulated too (`Record.curve`).
 
     Raises:
         ResultsError: The file cannot be read or written.
@@ -53,9 +55,17 @@ def measure(
     if counters == "simulated":
         from perfcounters import caches, simulator
 
-        processors = caches.resolve(cache, l2=l2)
+        processors = caches.resolve(cache)
         simulator.ensure_built()
-    plan = Plan(tuple(points), protocol, counters, processors, isa=isa, processes=processes)
+    plan = Plan(
+        tuple(points),
+        protocol,
+        counters,
+        processors,
+        isa=isa,
+        processes=processes,
+        settings=Settings(curve=curve),
+    )
     records = store.load(path) if path.exists() else []
     study = Study(plan, done={each.identity for each in records if each.status != "failed"})
     with contextlib.ExitStack() as stack:

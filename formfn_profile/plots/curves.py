@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from formfn_profile.errors import ResultsError
-from formfn_profile.observations import NATIVE, Observation, best, miss_source, observations
+from formfn_profile.observations import NATIVE, PAPER_CACHE, Observation, best, miss_source, observations
 from formfn_profile.plots import style
 from formfn_profile.results import LINE_BYTES
 from formfn_profile.table import cache_figures
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _PANEL = (3.75, 2.8)
 _COLUMNS = 3
+_MARKED = 16  # points of a curve above which it has no markers
 
 
 def roofline_figure(
@@ -90,7 +91,7 @@ def miss_curve_figure(records: Iterable[Record]) -> Figure:
     if not curves:
         raise ResultsError(
             "nothing to draw against the size of the LLC: it takes simulated counts with several sizes behind"
-            " one L2. Count with --cache 1M/16,2M/16,4M/16,8M/16 --L2 256K/4"
+            " one L2. Count with --curve"
         )
     networks = list(dict.fromkeys(network for network, _, _ in curves))
     points = [_deepest(every)[key] for key in curves]
@@ -111,12 +112,14 @@ def miss_curve_figure(records: Iterable[Record]) -> Figure:
         style.log_axis(axes.yaxis, min(heights, default=1), max(heights, default=10), 1.4)
         axes.set_xscale("log", base=2)
         axes.set_xlim(sizes[0] / 1.3, sizes[-1] * 1.3)
-        axes.set_xticks(sizes, [f"{size:g}" for size in sizes], fontsize=8)
+        ticks = [size for size in sizes if math.log2(size).is_integer()]
+        axes.set_xticks(ticks, [f"{size:g}" for size in ticks], fontsize=8)
         axes.set_xticks([], minor=True)
         here = {key[1]: curve for key, curve in curves.items() if key[0] == network}
         for place, (backend, curve) in enumerate(here.items()):
             above = {size: misses for size, misses in curve.items() if misses}
-            axes.plot(list(above), list(above.values()), **style.hollow(backend))
+            look = {"marker": ""} if len(curve) > _MARKED else {}
+            axes.plot(list(above), list(above.values()), **style.hollow(backend) | look)
             style.below(axes, [size * (1 + 0.06 * place) for size in curve if not curve[size]], backend)
         axes.set_title(network, fontsize=10)
         axes.set_xlabel("LLC, MiB" if number + columns >= len(networks) else "", fontsize=8.5)
@@ -226,26 +229,41 @@ def _ceilings_text(ceilings: Ceilings | None) -> str:
 
 
 def _curve(one: Observation) -> dict[float, float]:
-    """Return misses by size of the LLC in MiB, behind the L1d and L2 that most caches have."""
+    """
+    Return misses by size of the LLC in MiB: of the curve that was recorded, else of the caches modelled
+    behind the L1d and L2 that most of them have.
+    """
     if one.counted is None:
         return {}
+    if one.counted.curve:
+        name = _curve_of(one)
+        found = {point["llc_bytes"]: point["misses"] for point in one.counted.curve if point["cache"] == name}
+        return {size / 2**20: found[size] for size in sorted(found)}
     misses = {figures.cache: figures.misses for figures in cache_figures(one.counted)}
     behind: dict[tuple[object, ...], dict[float, float]] = {}
     for each in one.counted.caches:
-        found = misses.get(each["name"])
-        if found is not None:
+        number = misses.get(each["name"])
+        if number is not None:
             inner = tuple(each.get(key) for key in ("l1d_bytes", "l1d_ways", "l2_bytes", "l2_ways"))
-            behind.setdefault(inner, {})[each["llc_bytes"] / 2**20] = found
+            behind.setdefault(inner, {})[each["llc_bytes"] / 2**20] = number
     fullest = max(behind.values(), key=len, default={})
     return dict(sorted(fullest.items()))
 
 
+def _curve_of(one: Observation) -> str | None:
+    """Return the cache whose curve is drawn, of those recorded: the paper's first."""
+    names = [point["cache"] for point in one.counted.curve] if one.counted else []
+    return next((name for name in (PAPER_CACHE, *names) if name in names), None)
+
+
 def _inner(one: Observation) -> str:
     """Name the L1d and L2 in front of the LLCs of a curve."""
-    sizes = _curve(one)
+    sizes, name = _curve(one), _curve_of(one)
     for cache in one.counted.caches if one.counted else ():
-        if cache["llc_bytes"] / 2**20 in sizes:
-            return "LLC of each size behind" + style.geometry(cache).partition(":")[2].rpartition(", LLC")[0]
+        if cache["name"] == name or (name is None and cache["llc_bytes"] / 2**20 in sizes):
+            ways = f"its {cache['llc_bytes'] // cache['llc_ways'] // 64} sets, " if name else ""
+            front = style.geometry(cache).partition(":")[2].rpartition(", LLC")[0]
+            return f"LLC of each size ({ways}LRU) behind{front}"
     return "caches not known"
 
 

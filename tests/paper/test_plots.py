@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
@@ -232,6 +233,23 @@ def test_curve_joins_caches_behind_one_l2(make):
     assert [tuple(line.get_ydata()) for line in lines(axes, "torch")] == [(16_000, 4_000, 1_000)]
     assert tuple(lines(axes, "openvino-cpu")[0].get_xdata()) == (1, 4)
     assert [line for line in axes.lines if line.get_marker() == "v" and len(line.get_xdata())]
+
+
+def test_a_recorded_curve_is_drawn_as_it_is(make):
+    """64 sizes of the paper's sets, 256 KiB a way, and the host's, which is not drawn."""
+    points = [
+        {"cache": cache, "llc_bytes": ways * 2**18, "ways": ways, "misses": scale // ways}
+        for cache, scale in (("host", 7), ("paper", 6400))
+        for ways in range(1, 65)
+    ]
+    record = make.counted({"host": 7, "paper": 400})
+    record = dataclasses.replace(record, curve=tuple(points))
+    axes = panel(draw("misses", [record]), "standard")
+    (line,) = lines(axes, "torch")
+    assert list(line.get_xdata()) == [ways / 4 for ways in range(1, 65)]
+    assert list(line.get_ydata()) == [6400 // ways for ways in range(1, 65)]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.25", "0.5", "1", "2", "4", "8", "16"]
+    assert "LLC of each size (its 4096 sets, LRU)" in words(axes.figure)
 
 
 def test_caches_behind_different_l2s_are_not_joined(make):
