@@ -122,6 +122,7 @@ class GroupReader:
         ids: The numbers of each group's events.
         mapped: Descriptors of each group's events, to read them in user space where the kernel and
             the moment allow it: only for events of the calling thread, which are not inherited.
+        own: They count the calling thread; `read_own_into` then answers any other -EXDEV.
     """
 
     def __init__(
@@ -129,6 +130,8 @@ class GroupReader:
         leaders: Sequence[int],
         ids: Sequence[Sequence[int]],
         mapped: Sequence[Sequence[int]] = (),
+        *,
+        own: bool = False,
     ) -> None:
         offsets = [0]
         for group in ids:
@@ -144,10 +147,12 @@ class GroupReader:
         }
         if self._pages:
             kept["pages"] = ffi.new("const struct perf_event_mmap_page *[]", self._pages)
+        if own:
             kept["thread"] = lib.pe_this_thread()
         self._kept = kept  # a C structure does not keep what it points to
         self.target = ffi.new("struct pe_reader *", {"n": len(leaders), **kept})
         self.read_into: Callable[[Any, Any], int] = lib.pe_read_groups
+        self.read_own_into: Callable[[Any, Any], int] = lib.pe_read_own_groups if own else lib.pe_read_groups
 
     @property
     def reads_in_user_space(self) -> bool:

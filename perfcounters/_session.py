@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import weakref
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -37,6 +38,7 @@ class Session:
             [slot.leader for slot in self.slots],
             [slot.ids for slot in self.slots],
             [slot.fds for slot in self.slots] if _in_user_space(groups, scope) else (),
+            own=scope == "thread" and task is None,
         )
         self.close = weakref.finalize(self, _close, self.reader, fds)
         self.of_the_parent = False
@@ -58,6 +60,9 @@ class Session:
 
     def failed(self, result: int) -> NoReturn:
         """Raise what a read answered, -errno."""
+        if result == -errno.EXDEV:
+            message = "these counters count the thread that opened them: open others in this thread"
+            raise CounterStateError(message)
         if self.of_the_parent:
             message = "these counters are of the process that forked this one: close() and open() them here"
             raise CounterStateError(message)

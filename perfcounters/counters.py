@@ -264,16 +264,24 @@ class Counters:
             self.open()
             self._opened_by_with = True
         session = self._running()
+        before = self._read_own(session)
         if self._may_leave:
             self._entered.append(self._next)
             self._next = session.reader.new_buffer()
             self._may_leave = False
-        self._entered.append(session.read())
+        self._entered.append(before)
         return self
+
+    def _read_own(self, session: Session) -> Any:
+        buffer = session.reader.new_buffer()
+        result = session.reader.read_own_into(session.reader.target, buffer)
+        if result:
+            session.failed(result)
+        return buffer
 
     def _leave(self) -> None:
         session = self._running()
-        after = session.read()
+        after = self._read_own(session)
         if not self._entered:
             raise CounterStateError("these counters were closed and opened again inside a with")
         self._before, self._after, self._counted = self._entered.pop(), after, session
@@ -283,7 +291,7 @@ class Counters:
             self.close()
         else:
             self._next = session.reader.new_buffer()
-            self._target, self._read_into = session.reader.target, session.reader.read_into
+            self._target, self._read_into = session.reader.target, session.reader.read_own_into
             self._may_enter = True
 
     def _failed(self, result: int) -> NoReturn:

@@ -136,6 +136,11 @@ int pe_read_groups(const struct pe_reader *reader, uint64_t *words)
     return got < 0 ? -errno : 0;
 }
 
+int pe_read_own_groups(const struct pe_reader *reader, uint64_t *words)
+{
+    return reader->thread == &mark ? pe_read_groups(reader, words) : -EXDEV;
+}
+
 int pe_count_call(const struct pe_reader *reader, uint64_t *before, uint64_t *after,
                   uint64_t (*function)(uint64_t), uint64_t argument)
 {

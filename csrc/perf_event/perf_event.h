@@ -34,7 +34,7 @@ struct pe_reader {
     const size_t *offsets;
     const uint64_t *ids;                              /* of the events, group after group */
     const struct perf_event_mmap_page *const *pages;  /* likewise; NULL: always read(2) */
-    const void *thread;                               /* pe_this_thread() of who may use pages */
+    const void *thread;                               /* pe_this_thread() of whom they count; or NULL */
 };
 
 /* Open one event, close-on-exec, with the read format GROUP | ID | TOTAL_TIME_*. */
@@ -55,6 +55,9 @@ const void *pe_this_thread(void);
  * not place the group. A group whose events are all on the PMU and mapped is read in
  * user space; any other with read(2). */
 int pe_read_groups(const struct pe_reader *reader, uint64_t *words);
+
+/* The same for the thread that is counted; any other gets -EXDEV. */
+int pe_read_own_groups(const struct pe_reader *reader, uint64_t *words);
 
 /* Read the groups, call function(argument), read them again: the window holds nothing
  * else. 0 or -errno; what the function returns is dropped. */

@@ -134,7 +134,7 @@ def test_sessions_leave_no_page_mapped(guest):
 
 
 def test_programs(guest):
-    """Ten million rounds more are twenty million instructions more; -icount shift=1: two cycles each."""
+    """100 million rounds more are 200 million instructions more; -icount shift=1: two cycles each."""
     found = guest["programs"]
     assert found["statuses"] == [0, 0]
     one, other = found["instructions"]

@@ -94,7 +94,7 @@ class FakeKernel:
     def close(self, fd):
         self.live.remove(fd)
 
-    def _reader(self, leaders, ids, mapped=()):
+    def _reader(self, leaders, ids, mapped=(), *, own=False):
         kernel = self
 
         class Reader:
@@ -115,6 +115,8 @@ class FakeKernel:
                     # In another order than they were opened in: only ids tell them apart.
                     words += [len(members), enabled, running, *itertools.chain(*reversed(pairs))]
                 return 0
+
+            read_own_into = read_into
 
             def read_around(self, function, argument):
                 before, after = [], []

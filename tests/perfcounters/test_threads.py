@@ -140,6 +140,44 @@ def test_children_count_in_a_tree_only(scope):
         assert faults(counters) < 10 * PAGES
 
 
+@pytest.mark.parametrize("warm", [0, 2])
+def test_counters_of_one_thread_are_not_entered_in_another(warm):
+    """They would count the thread that opened them; so it is told."""
+    counters = Counters("page-faults", scope="thread").open()
+    for _ in range(warm):
+        with counters:
+            pass
+
+    def other():
+        with pytest.raises(errors.CounterStateError, match="count the thread that opened them"), counters:
+            pass
+        return counters.snapshot()
+
+    before = counters.snapshot()
+    known_work.page_faults(PAGES)
+    with ThreadPoolExecutor(1) as executor:
+        reading = executor.submit(other).result() - before
+    assert reading["page-faults"].value == pytest.approx(PAGES, rel=0.05)
+    for _ in range(2):
+        with counters:
+            known_work.page_faults(PAGES)
+        assert faults(counters) == pytest.approx(PAGES, rel=0.02)
+    counters.close()
+
+
+def test_counters_of_a_process_are_entered_in_any_thread(pool):
+    counters = Counters("page-faults").open()
+
+    def session():
+        with counters:
+            known_work.page_faults(PAGES)
+
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(session).result()
+    assert faults(counters) == pytest.approx(PAGES, rel=0.05)
+    counters.close()
+
+
 WHOLE_CPUS = countable(["page-faults"], scope="cpu")["page-faults"]
 
 
