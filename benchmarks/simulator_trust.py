@@ -55,6 +55,8 @@ def child(tool: str, backend: str, prepared: str) -> None:
 def totals(out: Path) -> dict[str, int]:
     """Read Callgrind's dump."""
     text = out.read_text()
+    if "LL cache: 4194304 B, 64 B, 16-way associative" not in text:
+        raise RuntimeError("Callgrind modelled another LL cache than it was told")
     found = {
         name: re.search(rf"^{name}: (.*)$", text, re.MULTILINE) for name in ("events", "summary", "totals")
     }
