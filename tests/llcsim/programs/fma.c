@@ -78,48 +78,61 @@ static void check_lane(float got, float a, float b, float c, int *wrong, double 
     WIDTHS(stem "213ps", 1, 2, 3, sp, sc);                                                     \
     WIDTHS(stem "231ps", 2, 3, 1, sp, sc)
 
-#define SCALAR(name, type, function, sp, sc, load, low)                                        \
+/* Scalar and double-precision forms: as fma() has them. Names as in PACKED. */
+#define EXACT(name, vector, type, lanes, function, load, store, x1, x2, x3, sp, sc, source)    \
     do {                                                                                       \
         int wrong = 0, checked = 0;                                                            \
-        for (; checked < 500; checked++) {                                                     \
-            type x = random_float(), y = random_float(), z = random_float();                   \
-            __typeof__(load(x)) vx = load(x), vy = load(y), vz = load(z);                      \
-            __asm__ volatile(name " %2, %1, %0" : "+x"(vx) : "x"(vy), "x"(vz));                \
-            wrong += low(vx) != function(sp * x, y, sc * z);                                   \
+        for (int round = 0; round < 200; round++) {                                            \
+            type x[4], y[4], z[4], got[4];                                                     \
+            for (int i = 0; i < 4; i++)                                                        \
+                x[i] = random_float() / 3, y[i] = random_float() / 3, z[i] = random_float() / 7; \
+            vector vx = load(x), vy = load(y), vz = load(z);                                   \
+            if (source)                                                                        \
+                __asm__ volatile(name " %2, %1, %0" : "+x"(vx) : "x"(vy), "m"(*(vector *)z));  \
+            else                                                                               \
+                __asm__ volatile(name " %2, %1, %0" : "+x"(vx) : "x"(vy), "x"(vz));            \
+            store(got, vx);                                                                    \
+            const type *o[4] = {0, x, y, z};                                                   \
+            for (int i = 0; i < lanes; i++, checked++)                                         \
+                wrong += got[i] != function(sp * o[x1][i], o[x2][i], sc * o[x3][i]);           \
         }                                                                                      \
-        printf("%s-scalar %d %d 0\n", name, wrong, checked);                                   \
+        printf("%s-exact-%s %d %d 0\n", name, source ? "memory" : "register", wrong, checked);  \
     } while (0)
 
-static void packed_double(void)
-{
-    int wrong = 0, checked = 0;
-    for (int round = 0; round < 500; round++) {
-        double x[4], y[4], z[4], got[4];
-        for (int i = 0; i < 4; i++)
-            x[i] = random_float() * 1.1, y[i] = random_float() / 3.0, z[i] = random_float() / 7.0;
-        __m256d v = _mm256_fmadd_pd(_mm256_loadu_pd(x), _mm256_loadu_pd(y), _mm256_loadu_pd(z));
-        _mm256_storeu_pd(got, v);
-        for (int i = 0; i < 4; i++, checked++)
-            wrong += got[i] != fma(x[i], y[i], z[i]);
-    }
-    printf("vfmadd-pd %d %d 0\n", wrong, checked);
-}
+#define EXACT_TYPES(stem, order, x1, x2, x3, sp, sc, source)                                   \
+    EXACT(stem order "ss", __m128, float, 1, fmaf, _mm_loadu_ps, _mm_storeu_ps, x1, x2, x3, sp, \
+          sc, source);                                                                         \
+    EXACT(stem order "sd", __m128d, double, 1, fma, _mm_loadu_pd, _mm_storeu_pd, x1, x2, x3, sp, \
+          sc, source);                                                                         \
+    EXACT(stem order "pd", __m256d, double, 4, fma, _mm256_loadu_pd, _mm256_storeu_pd, x1, x2, x3, \
+          sp, sc, source)
 
-static void alternating(void)
-{
-    int wrong = 0, checked = 0;
-    double worst = 0;
-    for (int round = 0; round < 500; round++) {
-        float x[8], y[8], z[8], got[8];
-        for (int i = 0; i < 8; i++)
-            x[i] = random_float(), y[i] = random_float(), z[i] = random_float();
-        __m256 v = _mm256_fmaddsub_ps(_mm256_loadu_ps(x), _mm256_loadu_ps(y), _mm256_loadu_ps(z));
-        _mm256_storeu_ps(got, v);
-        for (int i = 0; i < 8; i++, checked++)
-            check_lane(got[i], x[i], y[i], i % 2 ? z[i] : -z[i], &wrong, &worst);
-    }
-    printf("vfmaddsub-ps %d %d %.3f\n", wrong, checked, worst);
-}
+#define EXACT_ORDERS(stem, sp, sc, source)                                                     \
+    EXACT_TYPES(stem, "132", 1, 3, 2, sp, sc, source);                                         \
+    EXACT_TYPES(stem, "213", 1, 2, 3, sp, sc, source);                                         \
+    EXACT_TYPES(stem, "231", 2, 3, 1, sp, sc, source)
+
+#define EXACT_FORMS(stem, sp, sc)                                                              \
+    EXACT_ORDERS(stem, sp, sc, 0);                                                             \
+    EXACT_ORDERS(stem, sp, sc, 1)
+
+/* FMADDSUB subtracts in even lanes, FMSUBADD in odd ones. */
+#define ALTERNATING(function, subtracting)                                                     \
+    do {                                                                                       \
+        int wrong = 0, checked = 0;                                                            \
+        double worst = 0;                                                                      \
+        for (int round = 0; round < 500; round++) {                                            \
+            float x[8], y[8], z[8], got[8];                                                    \
+            for (int i = 0; i < 8; i++)                                                        \
+                x[i] = random_float(), y[i] = random_float(), z[i] = random_float();           \
+            _mm256_storeu_ps(got, function(_mm256_loadu_ps(x), _mm256_loadu_ps(y),             \
+                                           _mm256_loadu_ps(z)));                               \
+            for (int i = 0; i < 8; i++, checked++)                                             \
+                check_lane(got[i], x[i], y[i], i % 2 == subtracting ? -z[i] : z[i], &wrong,    \
+                           &worst);                                                            \
+        }                                                                                      \
+        printf("%s-ps %d %d %.3f\n", #function, wrong, checked, worst);                        \
+    } while (0)
 
 /* A chain in registers, as in the kernels of a network, with a broadcast operand. */
 static void chain(void)
@@ -156,12 +169,12 @@ int main(void)
     ORDERS("vfmsub", 1, -1);
     ORDERS("vfnmadd", -1, 1);
     ORDERS("vfnmsub", -1, -1);
-    SCALAR("vfmadd213ss", float, fmaf, 1, 1, _mm_set_ss, _mm_cvtss_f32);
-    SCALAR("vfnmsub213ss", float, fmaf, -1, -1, _mm_set_ss, _mm_cvtss_f32);
-    SCALAR("vfmadd213sd", double, fma, 1, 1, _mm_set_sd, _mm_cvtsd_f64);
-    SCALAR("vfnmadd213sd", double, fma, -1, 1, _mm_set_sd, _mm_cvtsd_f64);
-    packed_double();
-    alternating();
+    EXACT_FORMS("vfmadd", 1, 1);
+    EXACT_FORMS("vfmsub", 1, -1);
+    EXACT_FORMS("vfnmadd", -1, 1);
+    EXACT_FORMS("vfnmsub", -1, -1);
+    ALTERNATING(_mm256_fmaddsub_ps, 0);
+    ALTERNATING(_mm256_fmsubadd_ps, 1);
     chain();
     return 0;
 }
