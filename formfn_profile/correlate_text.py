@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from formfn_profile.table import quantity
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -74,11 +76,27 @@ def slope_cells(found: Slopes) -> list[str]:
         str(found.width or _MISSING),
         str(found.batch),
         _number(found.latency_s, 1e6),
-        _number(found.misses),
+        quantity(found.misses),
         _number(found.flops, 1e-6),
-        _number(found.instructions),
+        quantity(found.instructions),
+    ]
+
+
+def slope_keys(found: Slopes) -> list[float | str | None]:
+    """Return what the cells of `slope_cells` sort by."""
+    return [
+        found.pattern,
+        f"{found.backend} {found.precision}",
+        found.width,
+        found.batch,
+        found.latency_s,
+        found.misses,
+        found.flops,
+        found.instructions,
     ]
 
 
 def _number(value: float | None, unit: float = 1.0) -> str:
-    return _MISSING if value is None else f"{value * unit:,.4g}"
+    if value is None:
+        return _MISSING
+    return f"{value * unit:,.0f}" if abs(value * unit) >= 1000 else f"{value * unit:.3g}"

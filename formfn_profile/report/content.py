@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from formfn_profile import plots
 from formfn_profile.claims import VERDICTS, advise, check
 from formfn_profile.correlate import compare_slopes, correlations, slopes
-from formfn_profile.correlate_text import SLOPE_COLUMNS, association_line, correlation_lines, slope_cells
+from formfn_profile.correlate_text import (
+    SLOPE_COLUMNS,
+    association_line,
+    correlation_lines,
+    slope_cells,
+    slope_keys,
+)
 from formfn_profile.errors import ResultsError
 from formfn_profile.flags import flags
 from formfn_profile.notes import notes
@@ -220,7 +226,7 @@ def _correlation(records: Sequence[Record]) -> tuple[Block, ...]:
     found = slopes(records)
     if not found:
         return tuple(blocks)
-    rows = tuple(tuple(_sortable(cell) for cell in slope_cells(each)) for each in found)
+    rows = tuple(tuple(map(Cell, slope_cells(each), slope_keys(each))) for each in found)
     blocks += [Paragraph(f"What one block adds ({found[0].label}):"), Table(SLOPE_COLUMNS, rows, "numbers")]
     for backend, across in compare_slopes(found).items():
         blocks += [
@@ -228,13 +234,6 @@ def _correlation(records: Sequence[Record]) -> tuple[Block, ...]:
             Bullets(tuple(association_line(each) for each in across)),
         ]
     return tuple(blocks)
-
-
-def _sortable(text: str) -> Cell:
-    try:
-        return Cell(text, float(text.replace(",", "")))
-    except ValueError:
-        return Cell(text, text)
 
 
 _POINT_COLUMNS = (

@@ -60,7 +60,7 @@ def test_correlate_prints_coefficients_and_slopes(capsys, records):
     assert "torch f32: 18 points (6 patterns x 3 widths) at depth 10" in out
     assert "What one block adds (trivial: " in out
     row = next(line.split() for line in out.splitlines() if line.startswith("grouped") and "torch" in line)
-    assert row[5:7] == ["1.229e+04", "2.56e+04"]  # 64² x 3 us a block; 400 misses a channel
+    assert row[5:8] == ["12,288", "25.6", "k"]  # 64² x 3 us a block; 400 misses a channel
 
 
 def test_correlate_as_json(capsys, records):
