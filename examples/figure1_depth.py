@@ -20,7 +20,7 @@ BACKENDS = {"torch": "f32", "openvino-cpu": "f32"} | ({"openvino-gpu": "f16"} if
 SMALL, LARGE = {"width": 32, "resolution": 32}, {"width": 64, "resolution": 112}
 SIZES = {
     "small": {"patterns": ("dwbottleneck",), "depths": (1, 2), "batches": (1, 2), **SMALL},
-    "quick": {"patterns": tuple(PATTERNS), "depths": (10, 50), "batches": (1, 8), **SMALL},
+    "quick": {"patterns": tuple(PATTERNS), "depths": (5, 15), "batches": (1, 8), **SMALL},
     "paper": {"patterns": tuple(PATTERNS), "depths": (10, 20, 30, 40, 50), "batches": (1, 8, 32), **LARGE},
 }
 PROTOCOLS = {
