@@ -29,7 +29,7 @@ def parser(prog: str = "python -m formfn_profile plot") -> argparse.ArgumentPars
         "--figures",
         type=names,
         metavar="NAME,NAME",
-        help="figure1 to figure5, roofline, misses (all that the records hold)",
+        help="figure1 to figure5, roofline, misses, layers (all that the records hold)",
     )
     add("--format", choices=("png", "svg", "pdf"), default="png", help="(png)")
     add("--ceilings", type=Path, metavar="FILE.json", help="the roofline's, by formfn-profile roofline")

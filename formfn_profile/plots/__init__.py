@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from formfn_profile.layers import of_records
 from formfn_profile.plots.bars import networks_figure
 from formfn_profile.plots.curves import miss_curve_figure, roofline_figure
 from formfn_profile.plots.layers import layers_figure
@@ -42,6 +43,9 @@ class Picture:
     draw: Callable[[Sequence[Record], Ceilings | None], Figure]
 
 
+NETWORKS_BY_LAYER = 4
+"""Networks (each on a backend) whose layers one picture holds."""
+
 FIGURES: dict[str, Picture] = {
     "figure1": Picture("Latency against depth", lambda records, _: latency_figure(records, "depth")),
     "figure2": Picture("Latency against width", lambda records, _: latency_figure(records, "width")),
@@ -55,6 +59,9 @@ FIGURES: dict[str, Picture] = {
     "roofline": Picture("Roofline", roofline_figure),
     "misses": Picture(
         "LLC misses against the size of the LLC", lambda records, _: miss_curve_figure(records)
+    ),
+    "layers": Picture(
+        "Layer by layer", lambda records, _: layers_figure(of_records(records)[:NETWORKS_BY_LAYER])
     ),
 }
 """Every picture of the report by name, the paper's five first."""

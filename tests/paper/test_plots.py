@@ -75,6 +75,20 @@ def curve(make, sizes=(1, 4, 16)):
     return make.made
 
 
+def by_layer(make):
+    """A convolution of 3 ms with 500 misses and a ReLU of 1 ms with 20."""
+    names = (("conv", "convolution jit:avx2", 3e-3, 500), ("act", "relu", 1e-3, 20))
+    timed = [{"name": n, "kind": kind, "modules": [n], "macs": 9, "seconds": s} for n, kind, s, _ in names]
+    counted = [
+        {"name": n, "kind": kind, "modules": [n], "macs": 9, "counts": {"LLC-misses": misses}}
+        for n, kind, _, misses in names
+    ]
+    for backend in ("torch", "openvino-cpu"):
+        make.timed(4e-3, layers=tuple(timed), backend=backend)
+        make.counted({"paper": 520}, layers=tuple(counted), backend=backend)
+    return make.made
+
+
 DRAWN = {
     "figure1": study,
     "figure2": study,
@@ -83,6 +97,7 @@ DRAWN = {
     "figure5": networks,
     "roofline": study,
     "misses": curve,
+    "layers": by_layer,
 }
 
 
@@ -225,6 +240,14 @@ def test_a_point_of_the_roofline_in_numbers(make):
     )
     roof = next(line for line in axes.lines if len(line.get_xdata()) == 3)
     assert (roof.get_xdata()[1], roof.get_ydata()[1]) == pytest.approx((10, 100))
+
+
+def test_layers_are_bars_of_their_time_and_misses(make):
+    figure = draw("layers", by_layer(make))
+    times, counts = figure.axes[0], figure.axes[1]
+    assert [bar.get_width() for bar in times.patches] == [pytest.approx(3000), pytest.approx(1000)]
+    assert [bar.get_width() for bar in counts.patches] == [500, 20]
+    assert {to_hex(bar.get_facecolor()) for bar in times.patches} == {plots.COLOURS["torch"].lower()}
 
 
 def test_curve_joins_caches_behind_one_l2(make):
