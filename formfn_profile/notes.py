@@ -46,6 +46,9 @@ def _source(records: Sequence[Record], why: str) -> list[str]:
     scaled = (
         " Some are scaled estimates (more events than counters)." if any(c.scaled for c in counted) else ""
     )
+    unproven = sorted({count.event for count in counted if count.validated is False})
+    if unproven:
+        scaled += f" Known misses have not counted right on this machine: {', '.join(unproven)}."
     return [f"Counts: {source}, scope {counted[0].scope}{without}. {why}{scaled}"]
 
 

@@ -54,8 +54,8 @@ class Count:
     One event, counted over several calls, one sample a call.
 
     A sample is None where it could not be had; `reason` then says why. `cache` names the modelled
-    processor of a simulated cache event and is None otherwise. `scope`, `exclusions`, `scaled`, and
-    `threads` have the meaning `perfcounters.Count` gives them.
+    processor of a simulated cache event and is None otherwise. `scope`, `exclusions`, `scaled`,
+    `threads` and `validated` have the meaning `perfcounters.Count` gives them.
     """
 
     event: str
@@ -68,6 +68,7 @@ class Count:
     scaled: bool = False
     threads: int | None = None
     definition: str | None = None
+    validated: bool | None = None
     reason: str | None = None
 
     @property

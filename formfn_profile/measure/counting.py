@@ -185,6 +185,7 @@ def _hardware_count(event: str, readings: Sequence[perfcounters.Reading]) -> Cou
         scaled=any(count.scaled for count in each),
         threads=last.threads,
         definition=last.definition,
+        validated=last.validated,
         reason=next((count.reason for count in each if count.reason), None),
     )
 

@@ -6,7 +6,6 @@ import re
 import shlex
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -35,14 +34,14 @@ def test_commands_of_the_page_on_models(command, tmp_path):
 
 def test_the_grid_of_the_page_is_one(tmp_path):
     """Every key is an option of the study command."""
-    from formfn_profile.options import settings
+    from formfn_profile.options import _toml, settings
     from formfn_profile.study_command import parser
 
     (block,) = re.findall(r"^```toml\n(.*?)^```", MODELS, re.DOTALL | re.MULTILINE)
     path = tmp_path / "grid.toml"
     path.write_text(block)
     options = parser().parse_args(settings(parser(), path))
-    assert options.batches == tuple(tomllib.loads(block)["batches"])
+    assert options.batches == tuple(_toml().loads(block)["batches"])
 
 
 def test_links_between_pages_lead_somewhere():
