@@ -80,26 +80,31 @@ def find_valgrind() -> Valgrind:
         raise SimulatorMissingError(message)
     prefix = Path(program).resolve().parent.parent
     multiarch = prefix / "lib" / "x86_64-linux-gnu"
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    version = done.stdout.strip().removeprefix("valgrind-")
-    if done.returncode != 0 or not version:
-        message = f"`{program} --version` failed: {(done.stderr or done.stdout).strip()}; {_INSTALL}"
-        raise SimulatorMissingError(message)
     libraries = _folder_with(
         f"libcoregrind-{_PLATFORM}.a",
         [multiarch / "valgrind", prefix / "lib" / "valgrind", prefix / "lib64" / "valgrind"],
     )
+    tools = _folder_with(
+        f"none-{_PLATFORM}",
+        [
+            prefix / "libexec" / "valgrind",
+            multiarch / "valgrind",
+            prefix / "lib" / "valgrind",
+        ],
+    )
+    # A Valgrind that was moved would ask the one in its old place.
+    environment = {**os.environ, "VALGRIND_LIB": str(tools)}
+    done = subprocess.run(
+        [program, "--version"], env=environment, capture_output=True, text=True, check=False
+    )
+    version = done.stdout.strip().removeprefix("valgrind-")
+    if done.returncode != 0 or not version:
+        message = f"`{program} --version` failed: {(done.stderr or done.stdout).strip()}; {_INSTALL}"
+        raise SimulatorMissingError(message)
     return Valgrind(
         program=Path(program),
         version=version,
-        tools=_folder_with(
-            f"none-{_PLATFORM}",
-            [
-                prefix / "libexec" / "valgrind",
-                multiarch / "valgrind",
-                prefix / "lib" / "valgrind",
-            ],
-        ),
+        tools=tools,
         headers=_folder_with("pub_tool_basics.h", [prefix / "include" / "valgrind"]),
         libraries=libraries,
         load_address=_load_address(libraries.parent / "pkgconfig" / "valgrind.pc"),
