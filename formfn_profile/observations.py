@@ -278,12 +278,12 @@ def sweeps(points: Iterable[Observation], axis: Axis) -> list[Sweep]:
     """
     Return the sweeps of patterns along `axis`, the fullest first; of equals the one with smaller batches.
 
-    A sweep has two values of the axis at least.
+    A sweep has two values of the axis at least. Points of which nothing was measured are in none.
     """
     groups: dict[tuple[int | None, ...], dict[Line, list[Observation]]] = {}
     others = tuple(name for name in _FIXED if name != axis)
     for each in points:
-        if each.is_pattern and each.at(axis) is not None:
+        if each.is_pattern and each.measured and each.at(axis) is not None:
             fixed = tuple(each.at(name) for name in others)
             groups.setdefault(fixed, {}).setdefault(each.line, []).append(each)
     found = [
@@ -295,7 +295,7 @@ def sweeps(points: Iterable[Observation], axis: Axis) -> list[Sweep]:
         for fixed, lines in groups.items()
     ]
     long = [sweep for sweep in found if len(sweep.values) > 1]
-    return sorted(long, key=lambda sweep: (-_measured(sweep), sweep.fixed.get("batch") or 0))
+    return sorted(long, key=lambda sweep: (-len(sweep.observations), sweep.fixed.get("batch") or 0))
 
 
 def best(points: Iterable[Observation], axis: Axis) -> Sweep | None:
@@ -350,7 +350,3 @@ def _timed_ratio(native: Observation, one: Observation) -> Estimate | None:
         return None
     ours, theirs = one.latency(one.timed[caps[0]]), native.latency(native.timed[caps[0]])
     return theirs.over(ours) if ours and theirs else None
-
-
-def _measured(sweep: Sweep) -> int:
-    return sum(each.measured for each in sweep.observations)

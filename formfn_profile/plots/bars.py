@@ -10,7 +10,7 @@ from formfn_profile.observations import GPU, NATIVE, network_gain, network_point
 from formfn_profile.plots import style
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -71,30 +71,32 @@ def networks_figure(records: Iterable[Record]) -> Figure:
 def _rows(points: Sequence[Observation], used: Sequence[str]) -> list[tuple[float, str, str]]:
     """Return where each bar goes (from the top), its network and its backend; "" is a heading's."""
     rows: list[tuple[float, str, str]] = []
+    shown = {each.point.network for each in points}
     at = 0.0
     for group, names in GROUPS.items():
         bars = {
             name: [backend for backend in used if network_point(name, backend, points)]
             for name in names
-            if any(each.point.network == name for each in points)
+            if name in shown
         }
         if not bars:
             continue
         rows.append((at, group, ""))
         at += _HEADING
         for name, backends in bars.items():
-            for backend in _own(name, backends):
+            for backend in _own(name, backends, shown):
                 rows.append((at, name, backend))
                 at += 1
             at += _GAP
     return rows
 
 
-def _own(name: str, backends: Sequence[str]) -> list[str]:
+def _own(name: str, backends: Sequence[str], shown: Collection[str]) -> list[str]:
     """Return the bars of a network, without those that stand at its other name (explicit oneDNN)."""
-    others = {NETWORKS[other].torch_backend for other in same_network(name)}
+    siblings = [other for other in same_network(name) if other in shown]
+    others = {NETWORKS[other].torch_backend for other in siblings}
     native = NETWORKS[name].torch_backend
-    if native != NATIVE:
+    if siblings and native != NATIVE:
         others |= {backend for backend in backends if backend.startswith(NATIVE) and backend != native}
     return [backend for backend in backends if backend not in others]
 

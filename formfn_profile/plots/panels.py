@@ -64,7 +64,7 @@ def latency_figure(records: Iterable[Record], axis: Axis) -> Figure:
     """
     every = observations(records)
     drawn = _batches(every, axis)
-    points = [each for sweep in drawn for each in sweep.observations if each.measured]
+    points = [each for sweep in drawn for each in sweep.observations]
     caption = style.caption(
         points,
         _shape(drawn[0], batches=[_batch(sweep) for sweep in drawn]),
@@ -109,7 +109,7 @@ def misses_figure(records: Iterable[Record], axis: Axis, cache: str | None = "be
     every = observations(records)
     sweep = _fullest(every, axis)
     name = miss_source(every)[1] if cache == "best" else cache
-    points = [each for each in sweep.observations if each.measured]
+    points = sweep.observations
     rates = "At the ends: the share of LLC references that missed."
     extra = (f"LLC drawn: that of {name or 'the hardware'}.", rates, style.BELOW, *_no_gpu(points, every))
     caption = style.caption(points, _shape(sweep, batches=[_batch(sweep)]), counts=True, extra=extra)
