@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 from formfn_profile.errors import ResultsError
 from formfn_profile.networks import NETWORKS
-from formfn_profile.observations import GPU, NATIVE, network_gain, network_point, observations, same_network
+from formfn_profile.observations import (
+    GPU,
+    NATIVE,
+    gpu_reason,
+    network_gain,
+    network_point,
+    observations,
+    same_network,
+)
 from formfn_profile.plots import style
 
 if TYPE_CHECKING:
@@ -51,7 +59,7 @@ def networks_figure(records: Iterable[Record]) -> Figure:
     batch = max(sorted(set(batches)), key=batches.count)
     points = [each for each in points if each.point.batch == batch]
     used = [name for name in _BACKENDS if any(each.point.backend == name for each in points)]
-    gpu = () if GPU in used else ("OpenVINO GPU: not measured.",)
+    gpu = () if GPU in used else (f"OpenVINO GPU: {gpu_reason(every)}.",)
     caption = style.caption(
         points,
         f"Images at each network's own size, batch {batch}",
