@@ -22,7 +22,7 @@ HAS_GPU = any(Path("/dev/dri").glob("renderD*"))
 BACKENDS = {"torch": "f32", "openvino-cpu": "f32"} | ({"openvino-gpu": "f16"} if HAS_GPU else {})
 SIZES = {
     "small": {"patterns": ("dwbottleneck",), "depths": (1, 2), "width": 16, "resolution": 16},
-    "quick": {"patterns": tuple(PATTERNS), "depths": (2, 6), "width": 32, "resolution": 32},
+    "quick": {"patterns": tuple(PATTERNS), "depths": (2, 4), "width": 64, "resolution": 112},
     "paper": {"patterns": tuple(PATTERNS), "depths": (10, 20, 30, 40, 50), "width": 64, "resolution": 112},
 }
 PROTOCOLS = {

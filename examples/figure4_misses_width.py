@@ -22,7 +22,7 @@ HAS_GPU = any(Path("/dev/dri").glob("renderD*"))
 BACKENDS = {"torch": "f32", "openvino-cpu": "f32"} | ({"openvino-gpu": "f16"} if HAS_GPU else {})
 SIZES = {
     "small": {"patterns": ("dwbottleneck",), "widths": (16, 32), "depth": 1, "resolution": 16},
-    "quick": {"patterns": tuple(PATTERNS), "widths": (32, 64), "depth": 2, "resolution": 32},
+    "quick": {"patterns": tuple(PATTERNS), "widths": (32, 64), "depth": 2, "resolution": 112},
     "paper": {"patterns": tuple(PATTERNS), "widths": (32, 64, 128, 256, 512), "depth": 10, "resolution": 112},
 }
 PROTOCOLS = {
