@@ -147,12 +147,13 @@ def percentage(ratio: Estimate, percent: float) -> tuple[Verdict, str]:
     380% as a ratio is 3.8x; as what was gained it is 4.8x. Where the two disagree the verdict is
     "inconclusive".
     """
-    readings = percent / 100, percent / 100 + 1
-    verdicts = [above(ratio, reading, 1.0) for reading in readings]
-    said = " and ".join(f"{reading:g}x ({percent:g}% {how})" for reading, how in _named(readings))
-    if verdicts[0] == verdicts[1]:
-        return verdicts[0], f"{_WORD[verdicts[0]]} {said}"
-    return "inconclusive", f"between {said}"
+    named = ((percent / 100, "as a ratio"), (percent / 100 + 1, "as what was gained"))
+    verdicts = [above(ratio, reading, 1.0) for reading, _ in named]
+    said = ", ".join(
+        f"{_WORD[verdict]} {reading:g}x ({percent:g}% {how})"
+        for verdict, (reading, how) in zip(verdicts, named, strict=True)
+    )
+    return verdicts[0] if verdicts[0] == verdicts[1] else "inconclusive", said
 
 
 def all_of(verdicts: Iterable[Verdict]) -> Verdict:
@@ -213,11 +214,7 @@ def geometric_mean(estimates: Sequence[Estimate]) -> Estimate:
     )
 
 
-_WORD = {"holds": "above both", "doesn't": "below both", "inconclusive": "not clear of"}
-
-
-def _named(readings: tuple[float, float]) -> list[tuple[float, str]]:
-    return [(readings[0], "as a ratio"), (readings[1], "as what was gained")]
+_WORD = {"holds": "above", "doesn't": "below", "inconclusive": "not clear of"}
 
 
 def _digits(value: float) -> str:

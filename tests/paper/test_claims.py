@@ -355,7 +355,11 @@ def test_both_readings_of_a_percentage():
     assert percentage(Estimate(5, 4.9, 5.1), 380)[0] == "holds"
     assert percentage(Estimate(4, 3.9, 4.1), 380) == (
         "inconclusive",
-        "between 3.8x (380% as a ratio) and 4.8x (380% as what was gained)",
+        "above 3.8x (380% as a ratio), below 4.8x (380% as what was gained)",
+    )
+    assert percentage(Estimate(7, 4.5, 9), 380) == (
+        "inconclusive",
+        "above 3.8x (380% as a ratio), not clear of 4.8x (380% as what was gained)",
     )
     assert percentage(Estimate(3, 2.9, 3.1), 380)[0] == "doesn't"
 
