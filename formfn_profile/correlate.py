@@ -115,7 +115,7 @@ def correlations(records: Iterable[Record]) -> list[Correlation]:
         for each in here:
             names = ("depth", "resolution", "batch", "expansion", "threads", "seed")
             groups.setdefault(tuple((name, each.at(name)) for name in names), []).append(each)
-        fixed, group = max(groups.items(), key=lambda item: (len(item[1]), item[0][0][1] or 0))
+        fixed, group = max(groups.items(), key=lambda item: (_usable(item[1]), len(item[1]), _deep(item[0])))
         found.append(_correlation(backend, precision, dict(fixed), group))
     return found
 
@@ -133,11 +133,16 @@ def slopes(records: Iterable[Record]) -> list[Slopes]:
 def compare_slopes(found: Sequence[Slopes]) -> dict[str, list[Association]]:
     """
     Correlate what a block adds to latency with its FLOPs and misses, over patterns and widths, for each
-    backend. Counts stay out of it where the timed run had another instruction set.
+    backend, at the batch size and resolution of most of them. Counts stay out of it where the timed run had
+    another instruction set.
     """
     result = {}
     for backend in dict.fromkeys(each.backend for each in found):
-        here = [each for each in found if each.backend == backend]
+        alike: dict[tuple[int, int | None], list[Slopes]] = {}
+        for each in found:
+            if each.backend == backend:
+                alike.setdefault((each.batch, each.resolution), []).append(each)
+        here = max(alike.values(), key=lambda group: (len(group), -group[0].batch))
         columns = {
             "latency": _column([each.latency_s for each in here]),
             "FLOPs": _column([each.flops for each in here]),
@@ -151,7 +156,7 @@ def compare_slopes(found: Sequence[Slopes]) -> dict[str, list[Association]]:
 def _correlation(
     backend: str, precision: str, fixed: dict[str, int | None], group: Sequence[Observation]
 ) -> Correlation:
-    used = [each for each in group if each.like_counted is not None and each.own_cache() is not None]
+    used = _used(group)
     patterns = [each.point.network for each in used]
     columns = _columns(used)
     logs = {name: _log(values) for name, values in columns.items()}
@@ -172,6 +177,18 @@ def _correlation(
         refused=refused,
         left_out=_left_out(group),
     )
+
+
+def _used(group: Sequence[Observation]) -> list[Observation]:
+    return [each for each in group if each.like_counted is not None and each.own_cache() is not None]
+
+
+def _usable(group: Sequence[Observation]) -> int:
+    return len(_used(group))
+
+
+def _deep(fixed: Sequence[tuple[str, int | None]]) -> int:
+    return dict(fixed)["depth"] or 0
 
 
 def _columns(used: Sequence[Observation]) -> dict[str, NDArray[np.float64]]:

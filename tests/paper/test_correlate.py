@@ -178,6 +178,27 @@ def test_four_points_get_no_coefficient(make):
     assert found.refused == "too few points with misses: 4, needed 5"
 
 
+def test_what_was_counted_comes_before_what_is_more(make):
+    """Twelve points timed alone at depth 50, six timed and counted at depth 10."""
+    fill(make, widths=(64,))
+    for network in COST:
+        for width in (32, 128):
+            make.timed(1.0, network=network, width=width, depth=50)
+    (found,) = correlate.correlations(make.made)
+    assert (found.points, found.fixed["depth"]) == (6, 10)
+
+
+def test_slopes_of_two_batch_sizes_are_not_mixed(make):
+    fill(make, widths=(64,), depths=(10, 30))
+    for network in COST:
+        for depth in (10, 30):
+            make.timed(8.0 * depth, network=network, depth=depth, batch=8)
+    found = correlate.slopes(make.made)
+    assert len(found) == 12
+    (across,) = correlate.compare_slopes(found).values()
+    assert {each.n for each in across} == {6}
+
+
 def test_families_of_vector_instructions():
     """As the backends write them (formfn_profile.backends.isa.summary, torch_cpu)."""
     assert vector_family("avx2 (12 layers), avx512 (1)") == "avx2"
