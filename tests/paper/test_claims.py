@@ -250,7 +250,7 @@ SCENARIOS = {
     "misses-tenfold": (
         counts(lambda **_: 10, DEPTHS),
         counts(lambda **_: 3, DEPTHS),
-        counts(lambda **_: 5.1, DEPTHS),
+        counts(lambda **_: 7.1, DEPTHS),
         gains(lambda **_: 3, DEPTHS),
     ),
     "misses-fall-less-with-width": (
