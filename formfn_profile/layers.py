@@ -19,8 +19,10 @@ class Layer:
     """
     One layer of one call, medians: `seconds` of the timed run, counts of the counted one.
 
-    `memory_bytes` are those from and to memory: 64 a miss and a write-back, and non-temporal stores. What is
-    not known is None.
+    `weight_misses` and `activation_misses` are LLC misses at the addresses of parameters and buffers, and of
+    modules' inputs and outputs; the rest of `misses` is scratch memory, copies in other formats, the
+    interpreter. `memory_bytes` are those from and to memory: 64 a miss and a write-back, and non-temporal
+    stores. What is not known is None.
     """
 
     name: str
@@ -30,6 +32,8 @@ class Layer:
     macs: int | None
     instructions: float | None
     misses: float | None
+    weight_misses: float | None
+    activation_misses: float | None
     memory_bytes: float | None
 
 
@@ -96,5 +100,7 @@ def _layer(timed: Mapping[str, Any] | None, counted: Mapping[str, Any] | None) -
         macs=either["macs"],
         instructions=counts.get("instructions"),
         misses=misses,
+        weight_misses=counts.get("LLC-misses-weights"),
+        activation_misses=counts.get("LLC-misses-activations"),
         memory_bytes=None if misses is None or written is None else LINE_BYTES * misses + written,
     )

@@ -108,7 +108,7 @@ def render(measured: Layers) -> str:
     from formfn_profile.table import digits, quantity
 
     total = sum(layer.seconds or 0.0 for layer in measured.layers)
-    rows = [("layer", "kind", "MFLOPs", "us", "share", "instr.", "LLC misses", "bytes")]
+    rows = [("layer", "kind", "MFLOPs", "us", "share", "instr.", "LLC misses", "weights", "activ.", "bytes")]
     rows += [
         (
             _short(_name(layer)),
@@ -118,6 +118,8 @@ def render(measured: Layers) -> str:
             _MISSING if layer.seconds is None or not total else f"{layer.seconds / total:.1%}",
             quantity(layer.instructions),
             quantity(layer.misses),
+            quantity(layer.weight_misses),
+            quantity(layer.activation_misses),
             quantity(layer.memory_bytes),
         )
         for layer in measured.layers
@@ -152,6 +154,12 @@ def _remarks(measured: Layers, total: float) -> list[str]:
         lines.append(
             f"The layers take {total * 1e3:.3g} ms together, measured one by one; the network takes"
             f" {latency * 1e3:.3g} ms when nothing is measured inside it."
+        )
+    charged = [layer for layer in measured.layers if layer.activation_misses is not None]
+    if charged:
+        lines.append(
+            "LLC misses in weights (parameters and buffers) and activations (modules' inputs and outputs) by"
+            " address; the rest is scratch memory, weights in a library's own format, and Python."
         )
     if all(layer.misses is None for layer in measured.layers):
         lines.append(

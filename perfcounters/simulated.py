@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from perfcounters.caches import Processor
 
 # Of csrc/llcsim/requests.h.
-COMMON_WORDS, PROCESSOR_WORDS, CURVE_WAYS = 5, 5, 64
+COMMON_WORDS, PROCESSOR_WORDS, CURVE_WAYS = 5, 7, 64
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class CacheCounts:
         llc_references: Demand accesses that reached the LLC.
         llc_misses: Those that missed it: lines read from memory.
         llc_writebacks: Dirty lines written to memory.
+        labelled: LLC misses at addresses of label 1 and of label 2 (`simulator.label_addresses`).
         curve: Misses of LRU LLCs of other sizes in place of this one, the smallest first, all of
             them larger than the L2; empty if it was not asked for.
     """
@@ -47,6 +48,7 @@ class CacheCounts:
     llc_references: int
     llc_misses: int
     llc_writebacks: int
+    labelled: tuple[int, int] = (0, 0)
     curve: tuple[CurvePoint, ...] = ()
 
     @property
@@ -88,7 +90,13 @@ class SimulatedCounts:
     def from_dict(cls, fields: Mapping[str, Any]) -> SimulatedCounts:
         """Make counts from what `to_dict` gave."""
         caches = tuple(
-            CacheCounts(**cache | {"curve": tuple(CurvePoint(**point) for point in cache["curve"])})
+            CacheCounts(
+                **cache
+                | {
+                    "curve": tuple(CurvePoint(**point) for point in cache["curve"]),
+                    "labelled": tuple(cache["labelled"]),
+                }
+            )
             for cache in fields["caches"]
         )
         return cls(**dict(fields) | {"caches": caches})
@@ -113,6 +121,7 @@ def from_words(words: Sequence[int], processors: Sequence[Processor]) -> Simulat
                 llc_references=own[2],
                 llc_misses=own[3],
                 llc_writebacks=own[4],
+                labelled=(own[5], own[6]),
                 curve=_curve(processor, misses),
             )
         )

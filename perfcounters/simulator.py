@@ -51,6 +51,7 @@ __all__ = [
     "command",
     "counts_of",
     "ensure_built",
+    "label_addresses",
     "load_counts",
     "options",
     "processors",
@@ -61,8 +62,8 @@ __all__ = [
 ]
 
 # Of csrc/llcsim/requests.h.
-_PING, _ON, _OFF, _ZERO, _READ = range(0x4C43_0000, 0x4C43_0005)
-_PROTOCOL = 3
+_PING, _ON, _OFF, _ZERO, _READ, _RANGES = range(0x4C43_0000, 0x4C43_0006)
+_PROTOCOL = 4
 _WAS_ON = 2
 
 Cpuid = Literal["model", "valgrind"]
@@ -250,6 +251,52 @@ def read() -> SimulatedCounts:
     """
     modelled = processors()
     return _counts(word_reader()(), modelled)
+
+
+def label_addresses(labels: Sequence[Sequence[tuple[int, int]]]) -> None:
+    """
+    Count LLC misses apart, from now on, at the addresses of up to two labels.
+
+    Args:
+        labels: For label 1, then label 2, ranges as (first address, bytes). An address in ranges
+            of both has label 1. None at all takes former ones back.
+
+    Raises:
+        SimulatorStateError: This program does not run under llcsim, or there are more than 65,536
+            ranges once those that touch are joined.
+    """
+    _require_active()
+    flat = [part for one in _joined(labels) for part in one]
+    words = array("Q", flat or [0])
+    address, _ = words.buffer_info()
+    if _perf.lib.llcsim_request(_RANGES, address, len(flat) // 3, 0) == 0:
+        message = f"the cache simulator tells no {len(flat) // 3} ranges of addresses apart (65,536 at most)"
+        raise SimulatorStateError(message)
+
+
+def _joined(labels: Sequence[Sequence[tuple[int, int]]]) -> list[tuple[int, int, int]]:
+    """Sorted (first, end, label) without overlaps; the lower label keeps what two claim."""
+    edges: list[tuple[int, int, int]] = []
+    for label, ranges in enumerate(labels, start=1):
+        for first, size in ranges:
+            if size > 0:
+                edges += [(first, label, 1), (first + size, label, -1)]
+    edges.sort()
+    depth = dict.fromkeys(range(1, len(labels) + 1), 0)
+    found: list[tuple[int, int, int]] = []
+    since, current = 0, 0
+    for address, label, step in edges:
+        depth[label] += step
+        now = next((each for each, open_ in depth.items() if open_), 0)
+        if now == current:
+            continue
+        if current and address > since:
+            if found and found[-1][1:] == (since, current):
+                found[-1] = (found[-1][0], address, current)
+            else:
+                found.append((since, address, current))
+        since, current = address, now
+    return found
 
 
 def word_reader() -> Callable[[], array[int]]:

@@ -1,4 +1,5 @@
 #include "coupled.h"
+#include "ranges.h"
 
 #include <cpuid.h>
 
@@ -11,6 +12,7 @@ typedef struct {
     Level level;
     Curve *curve; /* or NULL */
     Passed passed;
+    uint64_t labelled[RANGE_LABELS];
 } Shared;
 
 /* Processors without coupling that have the same private caches. */
@@ -172,6 +174,17 @@ void cache_set_thread(unsigned thread)
     current = threads[thread];
 }
 
+static void label_misses(Shared *llc, const Event *to_memory, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if ((to_memory[i] & (WRITE_BACK | NON_TEMPORAL)) != 0)
+            continue;
+        const unsigned label = range_label(to_memory[i] >> EVENT_BITS);
+        if (label != 0)
+            llc->labelled[label - 1]++;
+    }
+}
+
 static void run_hierarchy(Hierarchy *h, Level *l1d, Level *l2, const Event *events, unsigned n)
 {
     static Event behind_l1d[4 * CHUNK], behind_l2[8 * CHUNK], to_memory[16 * CHUNK];
@@ -185,7 +198,9 @@ static void run_hierarchy(Hierarchy *h, Level *l1d, Level *l2, const Event *even
     if (n == 0)
         return;
     for (unsigned i = h->first_llc; i < h->first_llc + h->n_llcs; i++) {
-        batch->pass(&llcs[i].level, last, n, to_memory, &llcs[i].passed);
+        const unsigned m = batch->pass(&llcs[i].level, last, n, to_memory, &llcs[i].passed);
+        if (range_count != 0)
+            label_misses(&llcs[i], to_memory, m);
         if (llcs[i].curve != 0)
             batch->stack(llcs[i].curve, last, n);
     }
@@ -225,10 +240,12 @@ void cache_zero_counts(void)
         hierarchies[i].l1d_passed = hierarchies[i].l2_passed = none;
     for (unsigned i = 0; i < MAX_PROCESSORS; i++) {
         llcs[i].passed = none;
+        for (unsigned label = 0; label < RANGE_LABELS; label++)
+            llcs[i].labelled[label] = 0;
         zero_curve(llcs[i].curve);
     }
     for (unsigned i = 0; i < n_coupled; i++) {
-        coupled[i].counts = (CacheCounts){0, 0, 0, 0, 0};
+        coupled[i].counts = (CacheCounts){0};
         zero_curve(coupled[i].curve);
     }
 }
@@ -247,6 +264,8 @@ void cache_read(unsigned processor, CacheCounts *counts)
     counts->llc_references = h->l2.ways != 0 ? h->l2_passed.misses : h->l1d_passed.misses;
     counts->llc_misses = llc->passed.misses;
     counts->llc_writebacks = llc->passed.writebacks;
+    for (unsigned label = 0; label < RANGE_LABELS; label++)
+        counts->labelled[label] = llc->labelled[label];
 }
 
 void cache_read_accesses(AccessCounts *counts)

@@ -23,6 +23,8 @@
 #define LINE_SIZE (1u << LINE_BITS)
 #define MAX_PROCESSORS 16
 #define CURVE_WAYS 64
+#define MAX_RANGES 65536
+#define RANGE_LABELS 2
 
 /* A recorded access: address in bits 0-54, whether it writes in bit 55, size in bytes
  * in bits 56-63. A non-temporal store has ENTRY_NON_TEMPORAL added to its size. A
@@ -57,7 +59,13 @@ typedef struct {
     uint64_t llc_references;
     uint64_t llc_misses;
     uint64_t llc_writebacks; /* dirty lines that reached memory */
+    uint64_t labelled[RANGE_LABELS]; /* LLC misses in the ranges of label 1, 2 ... */
 } CacheCounts;
+
+/* Addresses from `first` to before `end`. */
+typedef struct {
+    uint64_t first, end, label;
+} AddressRange;
 
 typedef struct {
     uint64_t reads, writes;           /* non-temporal stores among the writes */
@@ -84,6 +92,11 @@ void cache_consume(const uint64_t *first, const uint64_t *last);
 void cache_zero_counts(void);
 void cache_read(unsigned processor, CacheCounts *counts);
 void cache_read_accesses(AccessCounts *counts);
+
+/* Count LLC misses in these ranges apart from now on. They are in order of address and
+ * don't overlap, and labels are 1 to RANGE_LABELS; returns 0, with nothing changed, if
+ * not, or if there are more than MAX_RANGES. */
+int cache_set_ranges(const AddressRange *given, unsigned n);
 
 /* Misses that an LRU LLC with the sets of this processor's would have behind its
  * private caches if it had 1, 2 ... CURVE_WAYS ways and were not inclusive. */

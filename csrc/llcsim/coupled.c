@@ -1,4 +1,5 @@
 #include "coupled.h"
+#include "ranges.h"
 
 static void forget(const Coupled *c, Private *p, uint64_t line)
 {
@@ -24,6 +25,16 @@ static uint64_t invalidate_everywhere(const Coupled *c, uint64_t line)
     return dirty;
 }
 
+static void miss(Coupled *c, uint64_t line)
+{
+    c->counts.llc_misses++;
+    if (range_count != 0) {
+        const unsigned label = range_label(line);
+        if (label != 0)
+            c->counts.labelled[label - 1]++;
+    }
+}
+
 static void refer(Coupled *c, const Batch *batch, uint64_t line)
 {
     const Event event = line << EVENT_BITS | DEMAND;
@@ -39,7 +50,7 @@ static void use_inclusive(Coupled *c, const Batch *batch, uint64_t line)
     refer(c, batch, line);
     if (level_use(&c->llc, line, 0, &evicted))
         return;
-    c->counts.llc_misses++;
+    miss(c, line);
     if (evicted != 0)
         c->counts.llc_writebacks +=
             (evicted | invalidate_everywhere(c, evicted >> EVENT_BITS)) & DIRTY;
@@ -55,7 +66,7 @@ static void use_exclusive(Coupled *c, Private *own, const Batch *batch, uint64_t
     refer(c, batch, line);
     const Slot found = level_remove(&c->llc, line);
     if (found == 0)
-        c->counts.llc_misses++;
+        miss(c, line);
     if ((found & DIRTY) != 0)
         level_mark_dirty(own->l2.ways != 0 ? &own->l2 : &own->l1d, line);
     if (displaced == 0)

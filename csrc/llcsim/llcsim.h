@@ -26,6 +26,9 @@ void llcsim_set_client_thread(UInt thread);
 /* record.c: zero all counts, of the cache model too; the caches keep their lines. */
 void llcsim_zero_counts(void);
 
+/* As cache_set_ranges, once all before is counted. */
+int llcsim_set_ranges(const AddressRange *ranges, UInt n);
+
 /* record.c: accesses so far; the model has seen them all then. */
 void llcsim_read_accesses(AccessCounts *counts);
 

@@ -187,6 +187,8 @@ static UInt read_counts(ULong *words)
         *next++ = c.llc_references;
         *next++ = c.llc_misses;
         *next++ = c.llc_writebacks;
+        for (UInt label = 0; label < RANGE_LABELS; label++)
+            *next++ = c.labelled[label];
     }
     for (UInt p = 0; p < n_processors && curves; p++, next += LLCSIM_CURVE_WAYS)
         cache_read_curve(p, (uint64_t *)next);
@@ -222,6 +224,9 @@ static Bool handle_request(ThreadId tid, UWord *args, UWord *answer)
         return True;
     case LLCSIM_READ:
         *answer = give_counts((ULong *)args[1], args[2]);
+        return True;
+    case LLCSIM_RANGES:
+        *answer = llcsim_set_ranges((const AddressRange *)args[1], args[2]);
         return True;
     default:
         return False;

@@ -65,6 +65,13 @@ void llcsim_zero_counts(void)
     cache_zero_counts();
 }
 
+int llcsim_set_ranges(const AddressRange *ranges, UInt n)
+{
+    llcsim_flush();
+    worker_drain();
+    return cache_set_ranges(ranges, n);
+}
+
 void llcsim_read_accesses(AccessCounts *counts)
 {
     llcsim_flush();

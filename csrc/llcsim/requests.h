@@ -12,16 +12,18 @@ enum {
     LLCSIM_OFF,  /* stop recording; returns the same */
     LLCSIM_ZERO, /* zero the counts; caches keep their lines */
     LLCSIM_READ, /* (address, n): write up to n 64-bit words there; returns how many */
+    LLCSIM_RANGES, /* (address, n): count LLC misses apart in n ranges, three words each: first
+                    * address, the one after the last, label (1 or 2); returns 0 if refused */
 };
 
-#define LLCSIM_PROTOCOL 3
+#define LLCSIM_PROTOCOL 4
 
 /* READ: instructions, reads, writes, non-temporal stores and their bytes; for each
- * processor five words: L1d misses, L2 misses, LLC references, LLC misses, LLC
- * write-backs. With --curve=yes, for each processor the misses of an LRU LLC with its
+ * processor seven words: L1d misses, L2 misses, LLC references, LLC misses, LLC
+ * write-backs, LLC misses in ranges of label 1 and 2. With --curve=yes, for each processor the misses of an LRU LLC with its
  * sets and 1, 2 ... LLCSIM_CURVE_WAYS ways. */
 #define LLCSIM_COMMON_WORDS 5
-#define LLCSIM_PROCESSOR_WORDS 5
+#define LLCSIM_PROCESSOR_WORDS 7
 #define LLCSIM_CURVE_WAYS 64
 
 #endif

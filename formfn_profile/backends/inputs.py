@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 class Read:
     """
     A way to read the process's counts: `now` gives them as numbers, at little cost; `events` names the
-    differences of two such readings.
+    differences of two such readings. `tell_apart`, where the counts can be told apart by address, takes
+    the ranges (first address, bytes) of weights and those of activations.
     """
 
     now: Callable[[], Sequence[int]]
     events: Callable[[Sequence[int]], dict[str, int]]
+    tell_apart: Callable[[Sequence[Sequence[tuple[int, int]]]], None] | None = None
 
 
 def as_tuple(inputs: torch.Tensor | Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:

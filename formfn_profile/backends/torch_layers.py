@@ -38,6 +38,8 @@ def measure(
     microseconds (natively), so what is short is overstated; those between windows are in the last row.
     """
     infer()
+    if read.tell_apart:
+        read.tell_apart([_weights(model), _activations(model, infer)])
     each: list[list[_Window]] = []
     windows: list[_Window] = []
     with _hooks(model, windows, read):
@@ -50,6 +52,40 @@ def measure(
             total.counts = _difference(read.now(), before)
             each.append([*windows, _without(total, windows)])
     return [_median(same, read) for same in zip(*each[1:], strict=True)]
+
+
+def _weights(model: torch.nn.Module) -> list[tuple[int, int]]:
+    return [_range(each) for each in (*model.parameters(), *model.buffers()) if not each.is_mkldnn]
+
+
+def _activations(model: torch.nn.Module, infer: Callable[[], None]) -> list[tuple[int, int]]:
+    """
+    Where the inputs and outputs of modules lie in one call. PyTorch gives each call's tensors the places
+    of the last call's, as long as nothing else is allocated in between.
+    """
+    import torch
+    from torch.utils import _pytree
+
+    found: dict[int, int] = {}
+
+    def note(_: object, inputs: object, output: object) -> None:
+        for leaf in _pytree.tree_leaves((inputs, output)):
+            if isinstance(leaf, torch.Tensor) and not leaf.is_mkldnn:
+                first, size = _range(leaf)
+                found[first] = max(size, found.get(first, 0))
+
+    handles = [module.register_forward_hook(note) for module in model.modules()]
+    try:
+        infer()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return list(found.items())
+
+
+def _range(tensor: torch.Tensor) -> tuple[int, int]:
+    storage = tensor.untyped_storage()
+    return storage.data_ptr(), storage.nbytes()
 
 
 @contextlib.contextmanager

@@ -122,10 +122,12 @@ def reader(source: str | None) -> Iterator[Read]:
                 "LLC-misses": counts.caches[0].llc_misses,
                 "LLC-writebacks": counts.caches[0].llc_writebacks,
                 "non-temporal-bytes": counts.non_temporal_bytes,
+                "LLC-misses-weights": counts.caches[0].labelled[0],
+                "LLC-misses-activations": counts.caches[0].labelled[1],
             }
 
         with simulator.recording():
-            yield Read(simulator.word_reader(), events_of)
+            yield Read(simulator.word_reader(), events_of, simulator.label_addresses)
     else:
         import perfcounters
 

@@ -24,7 +24,7 @@ CURVE_WAYS = 64
 @pytest.fixture(scope="module", params=["batch_avx2", "batch_plain"])
 def harness(compile_program, request):
     """The C model as it picks its code by the processor, and held to the code for any."""
-    stems = ["cache", "level", "coupled", "batch_plain"]
+    stems = ["cache", "level", "coupled", "ranges", "batch_plain"]
     held = ["-Dbatch_avx2=batch_plain"]
     if request.param == "batch_avx2":
         stems, held = [*stems, "batch_avx2"], []

@@ -48,7 +48,7 @@ class TestClosedForms:
         """A walk over 2 MiB: LLCs of the paper's sets smaller than that miss each line, larger ones none."""
         n = 2 * MIB
         got = words(simulate([compile_program("programs/stream.c", "-O1"), "read", n], [paper], curve=True))
-        curve = got[COMMON + 5 :]
+        curve = got[COMMON + 7 :]
         assert len(curve) == 64
         for ways, misses in enumerate(curve, start=1):
             if ways * MIB / 4 < 0.9 * n:

@@ -90,6 +90,8 @@ def test_the_command_charges_misses_to_the_layer_that_streams(tmp_path):
     lines = 4 * 2560 * 1024 // 64
     assert lines * 0.99 < streams.misses < lines * 1.03
     assert relu.misses < lines * 0.01
+    assert streams.weight_misses >= lines * 0.99
+    assert streams.activation_misses < lines * 0.01
     assert outside.name == torch_layers.OUTSIDE
     assert streams.memory_bytes >= 64 * streams.misses
     assert "The layers take" in done.stdout
