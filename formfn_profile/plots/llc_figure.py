@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PANEL_INCHES = (5.4, 3.7)
-_CAPTION_COLUMNS = 19  # characters an inch at the caption's size
+_CAPTION_COLUMNS = 18  # characters an inch at the caption's size
 
 
 def depth_figure(records: Sequence[Record]) -> Figure:
@@ -39,7 +39,7 @@ def depth_figure(records: Sequence[Record]) -> Figure:
     networks = list(dict.fromkeys(row.point.network for row in rows))
     caches = _caches(rows)
     width, height = _PANEL_INCHES[0] * len(caches) + 0.6, _PANEL_INCHES[1] * len(networks)
-    caption = _caption(rows, max(40, int(width * _CAPTION_COLUMNS)))
+    caption = _caption(rows, max(40, int((width - 0.4) * _CAPTION_COLUMNS)))
     below = 0.16 * (caption.count("\n") + 1) + 0.55
     figure = Figure(figsize=(width, height + below + 0.5))
     figure.subplots_adjust(
