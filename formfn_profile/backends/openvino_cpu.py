@@ -219,6 +219,12 @@ def _converted(model: Model, tensors: Sequence[torch.Tensor]) -> Any:
         warnings.simplefilter("ignore")  # of tracing: the outputs are compared
         if isinstance(model, torch.export.ExportedProgram):
             return ov.convert_model(model)
+        if not isinstance(
+            model, torch.jit.ScriptModule
+        ):  # traced once, where the converter would trace twice
+            model = torch.jit.trace(  # type: ignore[no-untyped-call]
+                model.eval(), example, check_trace=False, strict=False
+            )
         return ov.convert_model(model, example_input=example, input=[list(x.shape) for x in tensors])
 
 
