@@ -56,6 +56,7 @@ class Progress:
         self._quiet = quiet
         self._total = total
         self._done = 0
+        self._failed = 0
         self._started = time.monotonic()
         self.estimate = Estimate()
         self._bar: tqdm[Any] | None = None
@@ -69,17 +70,18 @@ class Progress:
         """Show the current point and what is being done to it."""
         if self._bar is not None:
             self._bar.set_description_str(f"{point}: {stage}", refresh=False)
-            self._bar.set_postfix_str(self._time_left(), refresh=True)
+            self._bar.set_postfix_str(self._state(), refresh=True)
 
-    def done(self, point: str, stage: str) -> None:
+    def done(self, point: str, stage: str, *, failed: bool = False) -> None:
         """Count one point as finished."""
         self._done += 1
+        self._failed += failed
         if self._bar is not None:
             self._bar.update(1)
-            self._bar.set_postfix_str(self._time_left(), refresh=True)
+            self._bar.set_postfix_str(self._state(), refresh=True)
         elif not self._quiet:
             parts = [
-                f"[{self._done}/{self._total}] {time.monotonic() - self._started:.0f} s",
+                f"[{self._done}/{self._total}{self._failures()}] {time.monotonic() - self._started:.0f} s",
                 f"{point}: {stage}",
             ]
             line = ", ".join(filter(None, [*parts, self._time_left()]))
@@ -96,6 +98,12 @@ class Progress:
         """Take the bar away."""
         if self._bar is not None:
             self._bar.close()
+
+    def _state(self) -> str:
+        return ", ".join(filter(None, [self._failures().lstrip(", "), self._time_left()]))
+
+    def _failures(self) -> str:
+        return f", {self._failed} failed" if self._failed else ""
 
     def _time_left(self) -> str:
         seconds = self.estimate.seconds_left()

@@ -120,7 +120,8 @@ class Study:
         point, name = task.point, task.phase.name
         record = self._record(task, **_measured(point, prepared, outcome))
         self._progress.estimate.finish((name, point.backend), point.size, seconds)
-        self._progress.done(str(point), name if record.status == "ok" else f"{name}: {record.reason}")
+        ended = name if record.status == "ok" else f"{name}: {record.reason}"
+        self._progress.done(str(point), ended, failed=record.status == "failed")
         return task, record
 
     def _record(self, task: Task, *, status: Status = "ok", **measured: Any) -> Record:
