@@ -297,6 +297,10 @@ def _tell(records: Sequence[Record], why: str, output: Output) -> None:
 
         plots.save((output.draw or plots.depth_figure)(records), output.picture)
         text.append(f"Picture: {output.picture}")
+        if any(record.curve for record in records):
+            curve = output.picture.with_name(f"{output.picture.stem}-curve{output.picture.suffix}")
+            plots.save(plots.miss_curve_figure(records), curve)
+            text.append(f"LLC misses against the size of the LLC: {curve}")
     text.append(f"Records: {output.records}")
     if output.against:
         text.append(f"Records of the other interpreter: {output.against}")

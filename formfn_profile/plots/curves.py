@@ -121,6 +121,7 @@ def miss_curve_figure(records: Iterable[Record]) -> Figure:
             look = {"marker": ""} if len(curve) > _MARKED else {}
             axes.plot(list(above), list(above.values()), **style.hollow(backend) | look)
             style.below(axes, [size * (1 + 0.06 * place) for size in curve if not curve[size]], backend)
+        _mark_caches(axes, points[0].counted, sizes)
         axes.set_title(network, fontsize=10)
         axes.set_xlabel("LLC, MiB" if number + columns >= len(networks) else "", fontsize=8.5)
         axes.tick_params(labelsize=8)
@@ -248,6 +249,24 @@ def _curve(one: Observation) -> dict[float, float]:
             behind.setdefault(inner, {})[each["llc_bytes"] / 2**20] = number
     fullest = max(behind.values(), key=len, default={})
     return dict(sorted(fullest.items()))
+
+
+def _mark_caches(axes: Axes, counted: Record | None, sizes: Sequence[float]) -> None:
+    """A line at the size of each modelled LLC that a recorded curve reaches, with its name."""
+    for cache in counted.caches if counted and counted.curve else ():
+        size = cache["llc_bytes"] / 2**20
+        if not sizes[0] <= size <= sizes[-1]:
+            continue
+        axes.axvline(size, color=style.GREY, linewidth=0.8, linestyle=":", zorder=1)
+        axes.annotate(
+            str(cache["name"]),
+            (size, 0),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, 3),
+            textcoords="offset points",
+            fontsize=7.5,
+            color=style.GREY,
+        )
 
 
 def _curve_of(one: Observation) -> str | None:
