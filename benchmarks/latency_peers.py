@@ -57,7 +57,19 @@ def python(code: str, *arguments: object) -> float:
 def benchmark_app(ir: Path) -> float:
     """Return benchmark_app's median latency in seconds."""
     words = [
-        *("benchmark_app", "-m", str(ir), "-d", "CPU", "-hint", "none", "-nstreams", "1", "-nireq", "1"),
+        *(
+            str(Path(sys.executable).with_name("benchmark_app")),
+            "-m",
+            str(ir),
+            "-d",
+            "CPU",
+            "-hint",
+            "none",
+            "-nstreams",
+            "1",
+            "-nireq",
+            "1",
+        ),
         *("-api", "sync", "-nthreads", "1", "-infer_precision", "f32", "-t", "2"),
     ]
     done = subprocess.run(words, capture_output=True, text=True, check=True)

@@ -59,13 +59,13 @@ class Prepared:
 
 class Preparer:
     """
-    Prepares each network once for each backend, in files under `folder`; keeps the last network built
-    in memory.
+    Prepares each network for each backend, in files under `folder`; keeps the last network built in
+    memory.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._done: dict[tuple[Spec, str], Prepared] = {}
+        self._prepared = 0
         self._last: tuple[Spec, Network] | None = None
 
     def prepare(self, spec: Spec, backend: str) -> Prepared:
@@ -73,23 +73,20 @@ class Preparer:
         Return the network of `spec` for `backend`. Whatever fails is a reason, not an exception: other
         points go on.
         """
-        key = spec, backend
-        if key not in self._done:
-            try:
-                self._done[key] = self._prepare(spec, backend)
-            except UnavailableError as error:
-                self._done[key] = Prepared(reason=str(error), unavailable=True)
-            except FormfnError as error:
-                self._done[key] = Prepared(reason=str(error))
-            except Exception as error:  # noqa: BLE001 - a converter may raise anything; it costs this point alone
-                self._done[key] = Prepared(
-                    reason=f"{backend} could not take the network: {type(error).__name__}: {error}"
-                )
-        return self._done[key]
+        try:
+            return self._prepare(spec, backend)
+        except UnavailableError as error:
+            return Prepared(reason=str(error), unavailable=True)
+        except FormfnError as error:
+            return Prepared(reason=str(error))
+        except Exception as error:  # noqa: BLE001 - a converter may raise anything; it costs this point alone
+            said = f"{type(error).__name__}: {error}"
+            return Prepared(reason=f"{backend} could not take the network: {said}")
 
     def _prepare(self, spec: Spec, backend: str) -> Prepared:
         network = self._network(spec)
-        folder = self.folder / f"{len(self._done)}-{backend}"
+        self._prepared += 1
+        folder = self.folder / f"{self._prepared}-{backend}"
         folder.mkdir()
         started = time.perf_counter()
         path = backends.get(backend).prepare(network.built.model, network.built.inputs, folder)

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from formfn_profile.measure.crew import Crew, Outcome
-from formfn_profile.measure.machine import machine, software_of
+from formfn_profile.measure.machine import machine, software_of, usable_cpus
 from formfn_profile.measure.messages import Job
-from formfn_profile.preparation import REFERENCE, Prepared, Preparer, relative_error
+from formfn_profile.preparation import REFERENCE, Prepared, relative_error
+from formfn_profile.preparers import Preparers
 from formfn_profile.results import Record, Status, count_from_dict
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from formfn_profile.flops import FlopCount
     from formfn_profile.plan import Plan, Point, Task
+    from formfn_profile.preparation import Spec
     from formfn_profile.progress import Progress
     from formfn_profile.results import PointKey
 
@@ -70,40 +72,39 @@ class Study:
         left = self.left()
         for task in left:
             self._progress.estimate.plan((task.phase.name, task.point.backend), task.point.size)
-        with tempfile.TemporaryDirectory(prefix="formfn-profile-") as folder:
-            preparer = Preparer(Path(folder))
+        with (
+            tempfile.TemporaryDirectory(prefix="formfn-profile-") as folder,
+            Preparers(Path(folder), self.plan.time_limit) as preparers,
+        ):
             for (phase, _), tasks in itertools.groupby(left, key=lambda task: (task.phase, task.process)):
 
                 def said(job: Job, stage: str) -> None:
                     self._progress.say(str(left[job.id].point), stage)
 
                 with Crew(phase.launcher, said, self.check, self.plan.time_limit) as crew:
-                    yield from self._round(list(tasks), left, crew, preparer)
+                    yield from self._round(list(tasks), left, crew, preparers)
 
     def _round(
-        self, tasks: Sequence[Task], left: Sequence[Task], crew: Crew, preparer: Preparer
+        self, tasks: Sequence[Task], left: Sequence[Task], crew: Crew, preparers: Preparers
     ) -> Iterator[tuple[Task, Record]]:
-        jobs: list[Job] = []
         first = next(number for number, task in enumerate(left) if task is tasks[0])
-        for number, task in enumerate(tasks, first):
-            self.check()
-            self._progress.say(str(task.point), "preparing")
-            prepared = preparer.prepare(task.point.spec, task.point.backend)
-            job = _job(task, number, prepared.path, preparer.folder, self.plan.layers)
-            if prepared.path is None:
-                outcome = Outcome(job, None, prepared.reason, skipped=prepared.unavailable)
-                yield self._finish(task, prepared, outcome, 0.0)
-                continue
-            jobs.append(job)
-            if (
-                task.phase.slots == 1
-            ):  # timed: built just before its turn, so that the first result comes soon
-                yield from self._carry_out(jobs, left, crew, preparer)
-                jobs = []
-        yield from self._carry_out(jobs, left, crew, preparer)
+        for batch in _batches(list(enumerate(tasks, first))):
+            self._progress.say(str(batch[0][1].point), "preparing")
+            preparers.ahead([(task.point.spec, task.point.backend) for _, task in batch], self.check)
+            jobs: list[Job] = []
+            for number, task in batch:
+                self.check()
+                prepared = preparers.prepare(task.point.spec, task.point.backend)
+                job = _job(task, number, prepared.path, preparers.folder, self.plan.layers)
+                if prepared.path is None:
+                    outcome = Outcome(job, None, prepared.reason, skipped=prepared.unavailable)
+                    yield self._finish(task, prepared, outcome, 0.0)
+                else:
+                    jobs.append(job)
+            yield from self._carry_out(jobs, left, crew, preparers)
 
     def _carry_out(
-        self, jobs: Sequence[Job], left: Sequence[Task], crew: Crew, preparer: Preparer
+        self, jobs: Sequence[Job], left: Sequence[Task], crew: Crew, preparers: Preparers
     ) -> Iterator[tuple[Task, Record]]:
         since = {job.backend: time.monotonic() for job in jobs}
         slots = left[jobs[0].id].phase.slots if jobs else 1
@@ -112,7 +113,7 @@ class Study:
             point = task.point
             now = time.monotonic()
             seconds, since[point.backend] = now - since[point.backend], now
-            yield self._finish(task, preparer.prepare(point.spec, point.backend), outcome, seconds)
+            yield self._finish(task, preparers.prepare(point.spec, point.backend), outcome, seconds)
 
     def _finish(
         self, task: Task, prepared: Prepared, outcome: Outcome, seconds: float
@@ -133,6 +134,23 @@ class Study:
             **task.fields(self.plan),
             **measured,
         )
+
+
+def _batches(tasks: Sequence[tuple[int, Task]]) -> Iterator[list[tuple[int, Task]]]:
+    """
+    What is prepared at once: everything where points run side by side; where they are timed, as many
+    networks as there are processes to prepare them, so that the first result comes soon.
+    """
+    networks = len(tasks) if tasks[0][1].phase.slots > 1 else usable_cpus()
+    batch: list[tuple[int, Task]] = []
+    specs: set[Spec] = set()
+    for number, task in tasks:
+        if task.point.spec not in specs and len(specs) == networks:
+            yield batch
+            batch, specs = [], set()
+        specs.add(task.point.spec)
+        batch.append((number, task))
+    yield batch
 
 
 def _measured(point: Point, prepared: Prepared, outcome: Outcome) -> dict[str, Any]:

@@ -18,11 +18,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import runtime
 import worker
 
-from formfn_profile import backends, notes, patterns, plan, table
+from formfn_profile import backends, notes, patterns, plan, study, table
 from formfn_profile.measure.launcher import Launcher
 from formfn_profile.measure.protocol import Protocol
 from formfn_profile.models import Input, resolve
 from formfn_profile.patterns import PatternSpec
+from formfn_profile.preparation import Preparer
 from formfn_profile.progress import Progress
 from formfn_profile.study import Study
 
@@ -39,6 +40,22 @@ def convolutions():
     return patterns.build(SPEC).features
 
 
+class InThisProcess(Preparer):
+    """Only this process knows the double as a backend."""
+
+    def __init__(self, folder, _):
+        super().__init__(folder)
+
+    def ahead(self, *_):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
 @pytest.fixture
 def measured(monkeypatch):
     """Records of points on the double: by its own worker, in the environment in which it is seen."""
@@ -46,6 +63,7 @@ def measured(monkeypatch):
         program=(sys.executable, worker.__file__), environment=runtime.environment(FOLDER.resolve())
     )
     monkeypatch.setitem(backends.BACKENDS, worker.NAME, worker.DOUBLE)
+    monkeypatch.setattr(study, "Preparers", InThisProcess)
     monkeypatch.setattr(plan, "Launcher", lambda **_: launcher)
     monkeypatch.setitem(sys.modules, "double_models", sys.modules[__name__])
 

@@ -177,3 +177,27 @@ def test_an_interpreter_that_cannot_measure_is_one_line(tmp_path):
     assert "cannot run" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "r.jsonl").exists()
+
+
+@pytest.mark.slow
+def test_a_model_that_ends_its_process_costs_its_points_alone(tmp_path):
+    """`os._exit` in the model's code while it is prepared: a failed record that says so, and the rest."""
+    (tmp_path / "exits_for_tests.py").write_text(
+        "import os\nimport torch\n"
+        "class Exits(torch.nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        os._exit(7)\n"
+        "def exits():\n    return Exits()\n"
+        "def quick():\n    return torch.nn.ReLU()\n"
+    )
+    out = tmp_path / "r.jsonl"
+    done = run(
+        *("--model", "exits_for_tests:exits,exits_for_tests:quick", "--input", "1x3x8x8"),
+        *("--backends", "torch", "--calls", "2", "--seconds", "0", "--counters", "none", "--out", out),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1, done.stderr
+    gone, quick = sorted(records(out), key=lambda record: record["status"])
+    assert gone["status"] == "failed"
+    assert "its process ended by itself with exit status 7" in gone["reason"]
+    assert quick["status"] == "ok"

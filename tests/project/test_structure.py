@@ -34,6 +34,7 @@ LAYERS = (
     ),
     ("formfn_profile.measure",),
     ("formfn_profile.store", "formfn_profile.preparation", "formfn_profile.progress"),
+    ("formfn_profile.preparers",),
     ("formfn_profile.plan",),
     ("formfn_profile.study",),
     (
