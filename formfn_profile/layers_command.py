@@ -8,11 +8,10 @@ layers' times; it fuses layers, and nothing can be counted between them.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from formfn_profile import running
-from formfn_profile.options import Parser, integer, names
+from formfn_profile.options import Parser, integer
 
 if TYPE_CHECKING:
     import argparse
@@ -39,26 +38,11 @@ def parser(prog: str = "python -m formfn_profile layers") -> argparse.ArgumentPa
     add("--width", type=integer(1), default=64, metavar="C", help="channels of a pattern (64)")
     add("--resolution", type=integer(1), default=112, metavar="R", help="pixels a side of a pattern (112)")
     add("--batch", type=integer(1), default=1, metavar="N", help="images a call (1)")
-    add(
-        "--backends",
-        type=names,
-        default=("torch", "openvino-cpu"),
-        metavar="NAME,NAME",
-        help="(torch,openvino-cpu)",
-    )
-    add("--threads", type=integer(1), default=1, metavar="N", help="threads of each backend (1)")
-    add("--precision", choices=("f32", "f16", "bf16"), default="f32", help="of weights and arithmetic (f32)")
+    running.add_backend_options(made)
     add("--layers", type=integer(1), default=5, metavar="N", help="calls whose layers are measured (5)")
     running.add_model_options(made)
     running.add_options(made, calls=10, at_least=0.3)
-    add(
-        "--out",
-        type=Path,
-        metavar="FILE.jsonl",
-        help=f"records are appended here (a new file in ./{running.FOLDER})",
-    )
-    add("--plot", type=Path, metavar="FILE.png", help="the picture (beside the records)")
-    add("--no-plot", action="store_true", help="draw no picture")
+    running.add_picture_options(made)
     return made
 
 

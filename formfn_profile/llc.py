@@ -10,7 +10,6 @@ lines) and the picture are written as well as the table.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from formfn_profile import running
@@ -52,25 +51,10 @@ def parser(prog: str = "python -m formfn_profile.llc") -> argparse.ArgumentParse
         metavar="T",
         help="dwbottleneck: widen to T x C instead of narrowing to C/4",
     )
-    add(
-        "--backends",
-        type=names,
-        default=("torch", "openvino-cpu"),
-        metavar="NAME,NAME",
-        help="(torch,openvino-cpu)",
-    )
-    add("--threads", type=integer(1), default=1, metavar="N", help="threads of each backend (1)")
-    add("--precision", choices=("f32", "f16", "bf16"), default="f32", help="of weights and arithmetic (f32)")
+    running.add_backend_options(made)
     running.add_model_options(made)
     running.add_options(made, calls=10, at_least=0.3)
-    add(
-        "--out",
-        type=Path,
-        metavar="FILE.jsonl",
-        help=f"records are appended here (a new file in ./{running.FOLDER})",
-    )
-    add("--plot", type=Path, metavar="FILE.png", help="the picture (beside the records)")
-    add("--no-plot", action="store_true", help="draw no picture")
+    running.add_picture_options(made)
     return made
 
 

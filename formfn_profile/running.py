@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from formfn_profile.options import integer, seconds
+from formfn_profile.options import integer, names, seconds
 
 if TYPE_CHECKING:
     import argparse
@@ -90,6 +90,12 @@ def add_options(parser: argparse.ArgumentParser, *, calls: int, at_least: float)
     )
     add("--curve", action="store_true", help="simulate LLCs of all sizes of 1 to 64 ways too")
     add("--exact-fma", action="store_true", help="simulate fused multiply-adds exactly, 50 times slower")
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE.jsonl",
+        help=f"records are appended here (a new file in ./{FOLDER})",
+    )
     add("--json", action="store_true", help="print the records instead of the table")
     add("--calls", type=integer(1), default=calls, metavar="N", help=f"timed calls, at least ({calls})")
     add(
@@ -115,6 +121,32 @@ def add_options(parser: argparse.ArgumentParser, *, calls: int, at_least: float)
         metavar="S",
         help="seconds after which a point is given up (none)",
     )
+
+
+def add_backends_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names backends."""
+    parser.add_argument(
+        "--backends",
+        type=names,
+        default=("torch", "openvino-cpu"),
+        metavar="NAME,NAME",
+        help="(torch,openvino-cpu)",
+    )
+
+
+def add_backend_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a command that measures with one number of threads, in one precision."""
+    add_backends_option(parser)
+    add = parser.add_argument
+    add("--threads", type=integer(1), default=1, metavar="N", help="threads of each backend (1)")
+    add("--precision", choices=("f32", "f16", "bf16"), default="f32", help="of weights and arithmetic (f32)")
+
+
+def add_picture_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a command that draws a picture."""
+    add = parser.add_argument
+    add("--plot", type=Path, metavar="FILE.png", help="the picture (beside the records)")
+    add("--no-plot", action="store_true", help="draw no picture")
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:

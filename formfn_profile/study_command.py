@@ -48,13 +48,7 @@ def parser(prog: str = "python -m formfn_profile study") -> argparse.ArgumentPar
         help="height and width in pixels (112)",
     )
     add("--batches", type=integers(1), default=(1,), metavar="N,N", help="images a call (1)")
-    add(
-        "--backends",
-        type=names,
-        default=("torch", "openvino-cpu"),
-        metavar="NAME,NAME",
-        help="(torch,openvino-cpu)",
-    )
+    running.add_backends_option(made)
     add(
         "--precisions",
         type=names,
@@ -65,12 +59,6 @@ def parser(prog: str = "python -m formfn_profile study") -> argparse.ArgumentPar
     add("--threads", type=integers(1), default=(1,), metavar="N,N", help="threads of each backend (1)")
     running.add_model_options(made)
     running.add_options(made, calls=50, at_least=1.0)
-    add(
-        "--out",
-        type=Path,
-        metavar="FILE.jsonl",
-        help=f"records are appended here (a new file in ./{running.FOLDER})",
-    )
     add(
         "--against",
         metavar="PYTHON",
