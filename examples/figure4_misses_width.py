@@ -28,7 +28,7 @@ SIZES = {
 PROTOCOLS = {
     "small": Protocol(calls=6, seconds=0, warmup_seconds=0.1),
     "quick": Protocol(calls=10, seconds=0.2, warmup_seconds=1),
-    "paper": Protocol(calls=20, seconds=1, warmup_seconds=5),
+    "paper": Protocol(calls=6, seconds=1, warmup_seconds=5, window=2),
 }
 
 

@@ -110,10 +110,15 @@ def _headers() -> str:
     """What oneDNN and MKL print once a process, about themselves, before the first thing they run."""
     import torch
 
-    with torch.inference_mode(), _printed() as text, _verbose():
-        image = torch.zeros(1, 16, 8, 8)
-        torch.nn.functional.conv2d(image.to_mkldnn(), torch.zeros(16, 16, 3, 3).to_mkldnn())
-        torch.zeros(8, 8) @ torch.zeros(8, 8)
+    enabled = torch.backends.mkldnn.enabled  # oneDNN tensors do not work while it is off
+    torch.backends.mkldnn.enabled = True  # type: ignore[assignment]
+    try:
+        with torch.inference_mode(), _printed() as text, _verbose():
+            image = torch.zeros(1, 16, 8, 8)
+            torch.nn.functional.conv2d(image.to_mkldnn(), torch.zeros(16, 16, 3, 3).to_mkldnn())
+            torch.zeros(8, 8) @ torch.zeros(8, 8)
+    finally:
+        torch.backends.mkldnn.enabled = enabled
     return text[0]
 
 
