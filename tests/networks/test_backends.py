@@ -92,6 +92,14 @@ def test_the_openvino_worker_never_imports_torch(prepared):
     assert facts["precision"] == "f32"
 
 
+def test_a_process_with_onednn_off_tells_its_facts(prepared):
+    """oneDNN tensors, by which libraries are made to name themselves, raise while it is off."""
+    _, facts = told("torch-no-onednn", prepared("torch-no-onednn"))
+    assert facts["onednn_enabled"] is False
+    assert convolutions(facts["kernels"]) == CONVOLUTIONS
+    assert not any("oneDNN" in kernel for kernel in facts["kernels"])
+
+
 def test_the_ir_keeps_single_precision_weights(prepared):
     """No f16 compression: the weights' file holds every parameter in 4 bytes, or more."""
     path = prepared("openvino-cpu")
