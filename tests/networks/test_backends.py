@@ -93,7 +93,7 @@ def test_the_openvino_worker_never_imports_torch(prepared):
 
 
 def test_a_process_with_onednn_off_tells_its_facts(prepared):
-    """oneDNN tensors, by which libraries are made to name themselves, raise while it is off."""
+    """Tensors of oneDNN, by which libraries are made to name themselves, raise while it is off."""
     _, facts = told("torch-no-onednn", prepared("torch-no-onednn"))
     assert facts["onednn_enabled"] is False
     assert convolutions(facts["kernels"]) == CONVOLUTIONS
