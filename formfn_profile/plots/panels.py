@@ -238,18 +238,23 @@ def _sides(
 
 
 def _gains(axes: Axes, network: str, drawn: Sequence[Sweep], every: Sequence[Observation]) -> None:
-    """Write each accelerated line's gain, for each batch size in order, at the end of the first."""
-    found: dict[Line, list[tuple[float, str]]] = {}
-    for sweep in drawn:
+    """
+    Write each accelerated line's gain at the greatest depth or width, for each batch size in order, at the
+    end of the first; a dash for a batch size that was not measured there.
+    """
+    end = drawn[0].values[-1]
+    found: dict[Line, dict[int, tuple[float, str]]] = {}
+    for number, sweep in enumerate(drawn):
         for series in _of(sweep, network):
             last = series.points[-1]
             gain, height = speed_up(last, every), _image_ms(last)
-            if gain is not None and height is not None and not last.point.backend.startswith("torch"):
-                found.setdefault(series.line, []).append((height, f"{gain.value:.1f}"))
-    labels = [
-        (gains[0][0], "/".join(text for _, text in gains) + "x", style.colour(line.backend))
-        for line, gains in found.items()
-    ]
+            accelerated = not last.point.backend.startswith("torch")
+            if accelerated and last.at(sweep.axis) == end and gain is not None and height is not None:
+                found.setdefault(series.line, {})[number] = (height, f"{gain.value:.1f}")
+    labels = []
+    for line, gains in found.items():
+        texts = [gains[number][1] if number in gains else "-" for number in range(len(drawn))]
+        labels.append((next(iter(gains.values()))[0], "/".join(texts) + "x", style.colour(line.backend)))
     style.end_labels(axes, drawn[0].values[-1], labels)
 
 

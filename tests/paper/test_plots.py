@@ -192,6 +192,18 @@ def test_latency_is_that_of_the_records(make):
     assert "8.0/8.0/8.0x" in words(figure)
 
 
+def test_a_gain_at_the_end_is_of_what_was_measured_there(make):
+    """Twelve times at depth 10 is not what stands beside depth 50, where batch 8 was not measured."""
+    for depth, batch, native in ((10, 1, 2.0), (50, 1, 15.0), (10, 8, 12.0)):
+        point = {"network": "standard", "pattern": "standard", "depth": depth, "batch": batch}
+        make.timed(native, **point)
+        make.timed(1.0 if depth == 10 else 5.0, backend="openvino-cpu", **point)
+    make.timed(15.0, network="standard", pattern="standard", depth=50, batch=8)
+    said = words(draw("figure1", make.made))
+    assert "3.0/-x" in said
+    assert not any("12.0" in each for each in said)
+
+
 def test_misses_are_dashed_latency_solid_with_the_rate_at_the_end(make):
     """Made with four references a miss: 25%."""
     figure = draw("figure3", study(make))
