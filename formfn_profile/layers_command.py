@@ -98,7 +98,7 @@ def render(measured: Layers) -> str:
             _short(_name(layer)),
             layer.kind,
             _MISSING if layer.macs is None else digits(2 * layer.macs / 1e6),
-            _MISSING if layer.seconds is None else digits(layer.seconds * 1e6),
+            _microseconds(layer),
             _MISSING if layer.seconds is None or not total else f"{layer.seconds / total:.1%}",
             quantity(layer.instructions),
             quantity(layer.misses),
@@ -120,6 +120,15 @@ def _cells(row: Sequence[str], widths: Sequence[int]) -> list[str]:
         cell.ljust(width) if number < 2 else cell.rjust(width)
         for number, (cell, width) in enumerate(zip(row, widths, strict=True))
     ]
+
+
+def _microseconds(layer: Layer) -> str:
+    """OpenVINO tells nothing finer than a microsecond."""
+    from formfn_profile.table import digits
+
+    if layer.seconds is None:
+        return _MISSING
+    return digits(layer.seconds * 1e6) if layer.seconds else "<1"
 
 
 def _name(layer: Layer) -> str:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from formfn_profile import backends, layers, patterns, results, store
+from formfn_profile import backends, layers, layers_command, patterns, results, store
 from formfn_profile.backends import torch_layers
 from formfn_profile.backends.inputs import Read
 from formfn_profile.patterns import PatternSpec
@@ -57,6 +57,12 @@ def test_counts_belong_to_the_module_that_ran():
         ("one", 3), ("one", 3), ("two", 5), (torch_layers.OUTSIDE, 7),
     ]  # fmt: skip
     assert not net.one._forward_hooks
+
+
+@pytest.mark.parametrize("seconds, said", [(None, "-"), (0.0, "<1"), (12.34e-6, "12.3")])
+def test_a_layer_too_fast_for_the_profiler_does_not_take_nothing(seconds, said):
+    layer = layers.Layer("a", "Add", (), seconds, *[None] * 6)
+    assert layers_command._microseconds(layer) == said
 
 
 @pytest.mark.slow
