@@ -75,8 +75,7 @@ def serve(channel: Channel) -> None:
         except FormfnError as error:
             answer = {"kind": "failed", "job": job.id, "reason": str(error)}
         except Exception as error:  # noqa: BLE001 - whatever a backend raises costs its point and no other
-            said = str(error).strip().partition("\n")[0]  # the rest is for PyTorch's developers
-            answer = {"kind": "failed", "job": job.id, "reason": f"{type(error).__name__}: {said}"}
+            answer = {"kind": "failed", "job": job.id, "reason": f"{type(error).__name__}: {error}"}
         channel.send(answer)
 
 
