@@ -255,7 +255,7 @@ def _gains(axes: Axes, network: str, drawn: Sequence[Sweep], every: Sequence[Obs
     for line, gains in found.items():
         texts = [gains[number][1] if number in gains else "-" for number in range(len(drawn))]
         labels.append((next(iter(gains.values()))[0], "/".join(texts) + "x", style.colour(line.backend)))
-    style.end_labels(axes, drawn[0].values[-1], labels)
+    style.end_labels(axes, end, labels)
 
 
 def _rates(twin: Axes, network: str, sweep: Sweep, cache: str | None) -> None:
