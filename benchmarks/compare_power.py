@@ -19,8 +19,8 @@ import sys
 from collections import Counter
 
 from formfn_profile.compare import Comparison, compare
-from formfn_profile.measure.machine import machine
-from formfn_profile.measure.protocol import Protocol, timed, warm_up
+from formfn_profile.measuring.machine import machine
+from formfn_profile.measuring.protocol import Protocol, timed, warm_up
 from formfn_profile.results import Record
 
 BYTES = 1_000_000

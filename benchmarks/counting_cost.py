@@ -17,7 +17,7 @@ from pathlib import Path
 
 import perfcounters
 from formfn_profile import backends
-from formfn_profile.measure.counting import HARDWARE_EVENTS
+from formfn_profile.measuring.counting import HARDWARE_EVENTS
 from perfcounters.errors import PerfCountersError
 
 CALLS = 800

@@ -25,7 +25,7 @@ OURS = """
 import json, statistics, sys
 from pathlib import Path
 from formfn_profile import backends
-from formfn_profile.measure.protocol import Protocol, timed, warm_up
+from formfn_profile.measuring.protocol import Protocol, timed, warm_up
 session = backends.get(sys.argv[1]).load(Path(sys.argv[2]), threads=1)
 protocol = Protocol()
 warm_up(session.infer, protocol)

@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 
 from formfn_profile import patterns, store
-from formfn_profile.measure.protocol import Protocol
+from formfn_profile.execution import Study
+from formfn_profile.measuring.protocol import Protocol
 from formfn_profile.patterns import PatternSpec
 from formfn_profile.plan import Plan, Point
 from formfn_profile.progress import Progress
-from formfn_profile.study import Study
 
 WIDTHS = (32, 48, 64, 80, 96)
 

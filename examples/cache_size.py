@@ -9,9 +9,9 @@ How large a last-level cache does a pattern want? Misses against its size, simul
 import argparse
 from pathlib import Path
 
-from formfn_profile import plots
+from formfn_profile import plot
 from formfn_profile.experiment import measure
-from formfn_profile.measure.protocol import Protocol
+from formfn_profile.measuring.protocol import Protocol
 from formfn_profile.patterns import PATTERNS, PatternSpec
 from formfn_profile.plan import Point
 
@@ -43,7 +43,7 @@ def main() -> None:
     short = Protocol(calls=1, seconds=0, warmup_seconds=0)  # of no interest here
     records = measure(points, file, counters="simulated", cache="paper", curve=True, protocol=short)
     picture = file.with_suffix(".png")
-    plots.save(plots.miss_curve_figure(records), picture)
+    plot.save(plot.miss_curve_figure(records), picture)
     print(f"Picture: {picture}\nRecords: {file}")
 
 

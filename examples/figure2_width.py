@@ -9,9 +9,9 @@ Figure 2: latency of six design patterns against width, in PyTorch and OpenVINO.
 import argparse
 from pathlib import Path
 
-from formfn_profile import plots
+from formfn_profile import plot
 from formfn_profile.experiment import measure
-from formfn_profile.measure.protocol import Protocol
+from formfn_profile.measuring.protocol import Protocol
 from formfn_profile.patterns import PATTERNS, PatternSpec
 from formfn_profile.plan import Point
 
@@ -45,7 +45,7 @@ def main() -> None:
     file = options.out / f"figure2-{options.size}.jsonl"
     records = measure(points, file, counters="none", protocol=PROTOCOLS[options.size])
     picture = file.with_suffix(".png")
-    plots.save(plots.latency_figure(records, "width"), picture)
+    plot.save(plot.latency_figure(records, "width"), picture)
     print(f"Picture: {picture}\nRecords: {file}")
 
 

@@ -12,9 +12,9 @@ machine's own; timed kernels are held to AVX2, which is what simulated ones use.
 import argparse
 from pathlib import Path
 
-from formfn_profile import plots
+from formfn_profile import plot
 from formfn_profile.experiment import measure
-from formfn_profile.measure.protocol import Protocol
+from formfn_profile.measuring.protocol import Protocol
 from formfn_profile.patterns import PATTERNS, PatternSpec
 from formfn_profile.plan import Point
 
@@ -48,7 +48,7 @@ def main() -> None:
     file = options.out / f"figure3-{options.size}.jsonl"
     records = measure(points, file, isa="avx2", protocol=PROTOCOLS[options.size])
     picture = file.with_suffix(".png")
-    plots.save(plots.misses_figure(records, "depth"), picture)
+    plot.save(plot.misses_figure(records, "depth"), picture)
     print(f"Picture: {picture}\nRecords: {file}")
 
 

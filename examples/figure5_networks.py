@@ -11,9 +11,9 @@ Needs pytorchcv (pip install pytorchcv --no-deps).
 import argparse
 from pathlib import Path
 
-from formfn_profile import models, plots
+from formfn_profile import models, plot
 from formfn_profile.experiment import measure
-from formfn_profile.measure.protocol import Protocol
+from formfn_profile.measuring.protocol import Protocol
 from formfn_profile.networks import NETWORKS
 from formfn_profile.plan import Point
 
@@ -49,7 +49,7 @@ def main() -> None:
     file = options.out / f"figure5-{options.size}.jsonl"
     records = measure(points, file, counters="none", protocol=PROTOCOLS[options.size])
     picture = file.with_suffix(".png")
-    plots.save(plots.networks_figure(records), picture)
+    plot.save(plot.networks_figure(records), picture)
     print(f"Picture: {picture}\nRecords: {file}")
 
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from formfn_profile import models, table
 from formfn_profile.experiment import measure
-from formfn_profile.measure.protocol import Protocol
+from formfn_profile.measuring.protocol import Protocol
 from formfn_profile.notes import notes
 from formfn_profile.plan import Point
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from formfn_profile.claims import Advice, Result
+    from formfn_profile.findings import Advice, Result
 
 _COLUMNS = 110
 _SHOWN = 6
@@ -37,8 +37,8 @@ def parser(prog: str = "python -m formfn_profile claims") -> argparse.ArgumentPa
 def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profile claims") -> int:
     """Run the command and return its exit status: 0, 1 for unreadable records, 2 for wrong options."""
     options = parser(prog).parse_args(argv)
-    from formfn_profile.claims import advise, check
     from formfn_profile.errors import FormfnError
+    from formfn_profile.findings import advise, check
     from formfn_profile.gather import gather
 
     try:

@@ -33,8 +33,8 @@ def parser(prog: str = "python -m formfn_profile correlate") -> argparse.Argumen
 def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profile correlate") -> int:
     """Run the command and return its exit status: 0, 1 for unreadable records, 2 for wrong options."""
     options = parser(prog).parse_args(argv)
-    from formfn_profile.correlate import compare_slopes, correlations, slopes
     from formfn_profile.correlate_text import association_line, correlation_lines, slope_lines
+    from formfn_profile.correlation import compare_slopes, correlations, slopes
     from formfn_profile.errors import FormfnError
     from formfn_profile.gather import gather
 

@@ -9,7 +9,7 @@ from formfn_profile.table import quantity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from formfn_profile.correlate import Association, Coefficient, Correlation, Slopes
+    from formfn_profile.correlation import Association, Coefficient, Correlation, Slopes
 
 _MISSING = "-"
 SLOPE_COLUMNS = ("pattern", "backend", "width", "batch", "us a block", "misses", "MFLOPs", "instructions")

@@ -6,11 +6,11 @@ import contextlib
 from typing import TYPE_CHECKING, Literal
 
 from formfn_profile import store
-from formfn_profile.measure.launcher import Settings
-from formfn_profile.measure.protocol import Protocol
+from formfn_profile.execution import Study
+from formfn_profile.measuring.launcher import Settings
+from formfn_profile.measuring.protocol import Protocol
 from formfn_profile.plan import Plan
 from formfn_profile.progress import Progress
-from formfn_profile.study import Study
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

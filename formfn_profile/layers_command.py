@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
-    from formfn_profile.layers import Layer, Layers
+    from formfn_profile.by_layer import Layer, Layers
     from formfn_profile.plan import Point
     from formfn_profile.preparation import Spec
 
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profil
 
 
 def _run(options: argparse.Namespace, check: Callable[[], None]) -> int:
-    from formfn_profile import layers, plots
+    from formfn_profile import by_layer, plot
 
     points = _points(options)
     source = running.choose_source(options)
@@ -67,8 +67,8 @@ def _run(options: argparse.Namespace, check: Callable[[], None]) -> int:
         out,
         picture,
         options.json,
-        render=lambda records: "\n\n".join(map(render, layers.of_records(records))),
-        draw=lambda records: plots.layers_figure(layers.of_records(records)),
+        render=lambda records: "\n\n".join(map(render, by_layer.of_records(records))),
+        draw=lambda records: plot.layers_figure(by_layer.of_records(records)),
     )
     return running.run(plan, source.why, show, check)
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from formfn_profile import backends
-from formfn_profile.measure.launcher import Launcher, Settings
-from formfn_profile.measure.machine import usable_cpus
-from formfn_profile.measure.messages import CountingJob
+from formfn_profile.measuring.launcher import Launcher, Settings
+from formfn_profile.measuring.machine import usable_cpus
+from formfn_profile.measuring.messages import CountingJob
 from formfn_profile.models import ModelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from formfn_profile.measure.protocol import Protocol
+    from formfn_profile.measuring.protocol import Protocol
     from formfn_profile.preparation import Spec
     from perfcounters.caches import Processor
 

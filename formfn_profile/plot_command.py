@@ -49,14 +49,14 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profil
 
 
 def _run(options: argparse.Namespace) -> int:
-    from formfn_profile import plots
+    from formfn_profile import plot
     from formfn_profile.ceilings import Ceilings
     from formfn_profile.errors import ResultsError, UnknownFigureError
     from formfn_profile.gather import gather
 
     for name in options.figures or ():
-        if name not in plots.FIGURES:
-            raise UnknownFigureError(name, plots.FIGURES)
+        if name not in plot.FIGURES:
+            raise UnknownFigureError(name, plot.FIGURES)
     ceilings = Ceilings.load(options.ceilings) if options.ceilings else None
     records = gather(options.records)
     try:
@@ -66,16 +66,16 @@ def _run(options: argparse.Namespace) -> int:
             f"cannot write to {options.out}: {error.strerror}. Name another with --out"
         ) from None
     drawn = 0
-    for name in options.figures or plots.FIGURES:
+    for name in options.figures or plot.FIGURES:
         try:
-            figure = plots.FIGURES[name].draw(records, ceilings)
+            figure = plot.FIGURES[name].draw(records, ceilings)
         except ResultsError as error:
             if options.figures:
                 raise
             print(f"{name}: {error}")
             continue
         path = options.out / f"{name}.{options.format}"
-        plots.save(figure, path)
+        plot.save(figure, path)
         print(f"{name}: {path}")
         drawn += 1
     return 0 if drawn else 1

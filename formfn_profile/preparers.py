@@ -17,9 +17,9 @@ from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from formfn_profile.measure.launcher import exit_sentence, kill_tree
-from formfn_profile.measure.machine import usable_cpus
-from formfn_profile.measure.worker import die_with
+from formfn_profile.measuring.launcher import exit_sentence, kill_tree
+from formfn_profile.measuring.machine import usable_cpus
+from formfn_profile.measuring.worker import die_with
 from formfn_profile.preparation import Prepared, Preparer, Spec
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profil
     from formfn_profile.ceilings import Ceilings
     from formfn_profile.errors import FormfnError
     from formfn_profile.gather import gather
-    from formfn_profile.report import write_html, write_markdown
+    from formfn_profile.reporting import write_html, write_markdown
 
     out = options.out or Path("report.md" if options.md else "report.html")
     try:

@@ -90,7 +90,7 @@ class Record:
     `simulation` then says which processor's caches CPUID told the program ("cpuid": a name of `caches`,
     or "valgrind"), and whether fused multiply-adds were exact and addresses fixed. `curve` holds LLC misses
     a call by size: mappings of cache (whose sets and private caches), llc_bytes, ways, misses. `layers` are
-    those of one call in order (see `formfn_profile.layers`). `macs` are multiply-accumulations and
+    those of one call in order (see `formfn_profile.by_layer`). `macs` are multiply-accumulations and
     `flops` are 2 x `macs`, both of one call over the whole batch. `isa` is the instruction set that the
     kernels in `kernels` (name -> number of layers) ran with, `isa_cap` what the launcher held it to.
     `compile_s`, `load_s` and `first_s` are seconds of compiling alone, of loading with compiling, and of

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profil
     """Run the command and return its exit status: 0, 1 for what cannot be measured, 2 for wrong options."""
     options = parser(prog).parse_args(argv)
     from formfn_profile.errors import FormfnError
-    from formfn_profile.measure.roofline import measure
+    from formfn_profile.measuring.roofline import measure
 
     try:
         found = measure(options.threads, options.seconds)

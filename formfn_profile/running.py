@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from formfn_profile.execution import Study
     from formfn_profile.plan import Plan, Point
     from formfn_profile.preparation import Spec
     from formfn_profile.results import Record
-    from formfn_profile.study import Study
     from perfcounters.caches import Level, Processor
 
 INTERRUPTED = 130
@@ -172,7 +172,7 @@ def guarded(prog: str, run: Callable[[Callable[[], None]], int]) -> int:
     own, 1 after one line for what was refused or failed, 130 for Ctrl-C.
     """
     from formfn_profile.errors import FormfnError
-    from formfn_profile.measure.interrupt import Interrupt
+    from formfn_profile.measuring.interrupt import Interrupt
     from perfcounters.errors import PerfCountersError
 
     try:
@@ -246,8 +246,8 @@ def _l2(text: str | None) -> Level | Literal["keep"] | None:
 def make_plan(options: argparse.Namespace, points: Sequence[Point], source: Source) -> Plan:
     """Return the plan for `points` as the options want it."""
     from formfn_profile import backends
-    from formfn_profile.measure.launcher import Settings
-    from formfn_profile.measure.protocol import Protocol
+    from formfn_profile.measuring.launcher import Settings
+    from formfn_profile.measuring.protocol import Protocol
     from formfn_profile.plan import Plan
 
     for point in points:
@@ -282,7 +282,7 @@ def run(
     records of the same file are not measured again, and shown with the new ones. Return the exit status:
     1 if a point failed.
     """
-    from formfn_profile.study import Study
+    from formfn_profile.execution import Study
 
     done = {record.identity for record in (*earlier, *earlier_against) if record.status != "failed"}
     check()
@@ -325,13 +325,13 @@ def _tell(records: Sequence[Record], why: str, output: Output) -> None:
 
     text = notes(records, why)
     if output.picture and any(record.status == "ok" for record in records):
-        from formfn_profile import plots
+        from formfn_profile import plot
 
-        plots.save((output.draw or plots.depth_figure)(records), output.picture)
+        plot.save((output.draw or plot.depth_figure)(records), output.picture)
         text.append(f"Picture: {output.picture}")
         if any(record.curve for record in records):
             curve = output.picture.with_name(f"{output.picture.stem}-curve{output.picture.suffix}")
-            plots.save(plots.miss_curve_figure(records), curve)
+            plot.save(plot.miss_curve_figure(records), curve)
             text.append(f"LLC misses against the size of the LLC: {curve}")
     text.append(f"Records: {output.records}")
     if output.against:

@@ -73,7 +73,7 @@ def test_a_model_of_ones_own_is_measured(tmp_path):
 def test_what_a_file_holds_is_not_measured_again(tmp_path):
     """The second run adds PyTorch at depth 2 to what the first left: depth 1."""
     from formfn_profile.experiment import measure
-    from formfn_profile.measure.protocol import Protocol
+    from formfn_profile.measuring.protocol import Protocol
     from formfn_profile.patterns import PatternSpec
     from formfn_profile.plan import Point
 

@@ -18,14 +18,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 import runtime
 import worker
 
-from formfn_profile import backends, notes, patterns, plan, study, table
-from formfn_profile.measure.launcher import Launcher
-from formfn_profile.measure.protocol import Protocol
+from formfn_profile import backends, execution, notes, patterns, plan, table
+from formfn_profile.execution import Study
+from formfn_profile.measuring.launcher import Launcher
+from formfn_profile.measuring.protocol import Protocol
 from formfn_profile.models import Input, resolve
 from formfn_profile.patterns import PatternSpec
 from formfn_profile.preparation import Preparer
 from formfn_profile.progress import Progress
-from formfn_profile.study import Study
 
 FOLDER = Path(os.environ.get("FORMFN_GPU_DOUBLE", "/none"))
 pytestmark = [
@@ -63,7 +63,7 @@ def measured(monkeypatch):
         program=(sys.executable, worker.__file__), environment=runtime.environment(FOLDER.resolve())
     )
     monkeypatch.setitem(backends.BACKENDS, worker.NAME, worker.DOUBLE)
-    monkeypatch.setattr(study, "Preparers", InThisProcess)
+    monkeypatch.setattr(execution, "Preparers", InThisProcess)
     monkeypatch.setattr(plan, "Launcher", lambda **_: launcher)
     monkeypatch.setitem(sys.modules, "double_models", sys.modules[__name__])
 

@@ -4,7 +4,7 @@ import sys
 
 from formfn_profile import backends
 from formfn_profile.backends.openvino_gpu import OpenVinoGpu
-from formfn_profile.measure import worker
+from formfn_profile.measuring import worker
 
 NAME = "openvino-gpu-double"
 DOUBLE = OpenVinoGpu(NAME, double=True)

@@ -43,7 +43,7 @@ def workers(process):
     found = []
     for child in psutil.Process(process.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if "formfn_profile.measure.worker" in child.cmdline():
+            if "formfn_profile.measuring.worker" in child.cmdline():
                 found.append(child)
     return found
 

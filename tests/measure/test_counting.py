@@ -6,7 +6,7 @@ import mmap
 
 import pytest
 
-from formfn_profile.measure import counting
+from formfn_profile.measuring import counting
 from perfcounters.errors import PerfCountersError
 
 PAGES = 100

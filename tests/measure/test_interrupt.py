@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from formfn_profile.measure.interrupt import Interrupt
+from formfn_profile.measuring.interrupt import Interrupt
 
 
 class Finaliser:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from formfn_profile import backends, layers, layers_command, patterns, results, store
+from formfn_profile import backends, by_layer, layers_command, patterns, results, store
 from formfn_profile.backends import torch_layers
 from formfn_profile.backends.inputs import Read
 from formfn_profile.patterns import PatternSpec
@@ -61,7 +61,7 @@ def test_counts_belong_to_the_module_that_ran():
 
 @pytest.mark.parametrize("seconds, said", [(None, "-"), (0.0, "<1"), (12.34e-6, "12.3")])
 def test_a_layer_too_fast_for_the_profiler_does_not_take_nothing(seconds, said):
-    layer = layers.Layer("a", "Add", (), seconds, *[None] * 6)
+    layer = by_layer.Layer("a", "Add", (), seconds, *[None] * 6)
     assert layers_command._microseconds(layer) == said
 
 
@@ -91,7 +91,7 @@ def test_the_command_charges_misses_to_the_layer_that_streams(tmp_path):
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    (measured,) = layers.of_records(store.load(out))
+    (measured,) = by_layer.of_records(store.load(out))
     streams, relu, outside = measured.layers
     lines = 4 * 2560 * 1024 // 64
     assert lines * 0.99 < streams.misses < lines * 1.03
@@ -117,6 +117,6 @@ def test_layers_that_differ_are_not_put_side_by_side():
     for name, misses in (("a", 9), ("b", None)):
         simulated = {**base, "launcher": "llcsim", "counts": [count], "layers": [{**counted, "name": name}]}
         records = [results.Record.from_dict(json.loads(json.dumps(each))) for each in (timed, simulated)]
-        (found,) = layers.of_records(records)
+        (found,) = by_layer.of_records(records)
         assert [(layer.seconds, layer.misses) for layer in found.layers] == [(1.0, misses)]
     assert found.latency_s == 1.0

@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from formfn_profile import plots, report
-from formfn_profile.claims import VERDICTS, check
-from formfn_profile.correlate import compare_slopes, correlations, slopes
+from formfn_profile import plot, reporting
+from formfn_profile.correlation import compare_slopes, correlations, slopes
 from formfn_profile.errors import ResultsError
+from formfn_profile.findings import VERDICTS, check
 
 ISAS = (None, "avx2", "aten avx2, onednn avx512", "avx512 (3 layers), avx2 (1)")
 
@@ -49,7 +49,7 @@ def anything(make, seed):
 @pytest.mark.parametrize("seed", range(24))
 def test_any_records(make, seed):
     records = anything(make, seed)
-    for picture in plots.FIGURES.values():
+    for picture in plot.FIGURES.values():
         try:
             picture.draw(records, None)
         except ResultsError as error:
@@ -62,7 +62,7 @@ def test_any_records(make, seed):
 def test_records_of_failures_alone_make_a_report(make, tmp_path):
     make.failed("first | <b>", depth=10)
     make.failed("second", depth=50)
-    report.write_html(make.made, tmp_path / "r.html")
+    reporting.write_html(make.made, tmp_path / "r.html")
     assert "first | &lt;b&gt;" in (tmp_path / "r.html").read_text()
-    report.write_markdown(make.made, tmp_path / "r.md")
+    reporting.write_markdown(make.made, tmp_path / "r.md")
     assert "second" in (tmp_path / "r.md").read_text()

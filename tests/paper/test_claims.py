@@ -2,7 +2,7 @@
 Each claim gives each of its verdicts on made-up records.
 
 The records are made from the statement itself: where it is true, where it is false, where the difference
-is within the margins of formfn_profile.claims.verdicts (5% of time, 10% of counts), where there is none.
+is within the margins of formfn_profile.findings.verdicts (5% of time, 10% of counts), where there is none.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import json
 
 import pytest
 
-from formfn_profile.claims import CLAIMS, VERDICTS, Data, advise, check
-from formfn_profile.claims.verdicts import percentage
+from formfn_profile.findings import CLAIMS, VERDICTS, Data, advise, check
+from formfn_profile.findings.verdicts import percentage
 from formfn_profile.networks import NETWORKS
 from formfn_profile.observations import Estimate
 

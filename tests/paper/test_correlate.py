@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from formfn_profile import correlate
+from formfn_profile import correlation
 from formfn_profile.observations import vector_family
 
 WIDTHS = (32, 64, 128, 256)
@@ -50,7 +50,7 @@ def fill(make, *, widths=WIDTHS, depths=(10,), isa="avx2", noise=0.0, backend="t
 
 def test_coefficients_are_scipys_over_patterns_and_widths(make):
     records = fill(make, noise=0.3)
-    (found,) = correlate.correlations(records)
+    (found,) = correlation.correlations(records)
     timed = [record for record in records if record.latency_s]
     x = [float(np.median(record.latency_s)) for record in timed]
     work = [record.flops for record in timed]
@@ -69,7 +69,7 @@ def test_coefficients_are_scipys_over_patterns_and_widths(make):
 
 def test_fit_gives_back_the_machine(make):
     """Latency was made as 0.02 ns a FLOP and 50 ns a miss of the machine's own cache, not of the paper's."""
-    (found,) = correlate.correlations(fill(make))
+    (found,) = correlation.correlations(fill(make))
     assert found.refused is None
     assert (found.fit.a, found.fit.b) == pytest.approx((2e-11, 50e-9), rel=1e-3)
     assert found.fit.r2 == pytest.approx(1, abs=1e-6)
@@ -84,7 +84,7 @@ def test_collinear_points_are_refused_a_fit(make):
             point = {"network": network, "width": width, "flops": flops(network, width)}
             make.timed(1e-11 * point["flops"], **point)
             make.counted({"host": point["flops"] // 1000}, **point)
-    (found,) = correlate.correlations(make.made)
+    (found,) = correlation.correlations(make.made)
     assert found.fit is None
     assert "collinear" in found.refused
     assert found.partial.value is None
@@ -93,16 +93,16 @@ def test_collinear_points_are_refused_a_fit(make):
 def test_a_depth_series_gets_slopes_and_no_coefficient(make):
     """Over depth all is proportional: 0.02 ns x FLOPs + 50 ns x misses a block, by the formula above."""
     records = fill(make, widths=(64,), depths=(10, 20, 30))
-    for found in correlate.slopes(records):
+    for found in correlation.slopes(records):
         work, missed = flops(found.pattern, 64, 1), misses(found.pattern, 64, 1)
         assert found.depths == (10, 20, 30)
         assert found.label.startswith("trivial")
         assert (found.flops, found.misses) == pytest.approx((work, missed))
         assert found.latency_s == pytest.approx(2e-11 * work + 50e-9 * missed)
         assert not hasattr(found, "spearman")
-    (across,) = correlate.compare_slopes(correlate.slopes(records)).values()
+    (across,) = correlation.compare_slopes(correlation.slopes(records)).values()
     assert {each.n for each in across} == {6}
-    assert correlate.correlations(records)[0].points == 6  # one depth, the deepest
+    assert correlation.correlations(records)[0].points == 6  # one depth, the deepest
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_depth_series_gets_slopes_and_no_coefficient(make):
 )
 def test_timed_and_counted_runs_have_one_isa(make, isa, points):
     """The simulator's processor has AVX2; what was timed with AVX-512 is not put beside its counts."""
-    (found,) = correlate.correlations(fill(make, isa=isa))
+    (found,) = correlation.correlations(fill(make, isa=isa))
     assert found.points == points
     if not points:
         assert "--isa avx2" in found.left_out[0]
@@ -130,7 +130,7 @@ def test_the_run_with_the_counted_isa_is_chosen_where_both_were_timed(make):
                 isa_cap="other",
                 flops=record.flops,
             )
-    (found,) = correlate.correlations(make.made)
+    (found,) = correlation.correlations(make.made)
     assert (found.fit.a, found.fit.b) == pytest.approx((2e-11, 50e-9), rel=1e-3)
 
 
@@ -138,7 +138,7 @@ def test_misses_of_another_machines_caches_are_not_used(make):
     for width in WIDTHS:
         make.timed(0.01 * width, width=width)
         make.counted({"paper": 1000 * width}, width=width)
-    (found,) = correlate.correlations(make.made)
+    (found,) = correlation.correlations(make.made)
     assert found.points == 0
     assert found.left_out == ("misses of another machine's caches only: count with --cache host (4 points)",)
 
@@ -146,7 +146,7 @@ def test_misses_of_another_machines_caches_are_not_used(make):
 def test_zero_misses_have_no_logarithm_and_are_left_out(make):
     fill(make)
     make.counted({"host": 0}, network="grouped", width=32, flops=flops("grouped", 32))
-    (found,) = correlate.correlations(make.made)
+    (found,) = correlation.correlations(make.made)
     ns = {(each.x, each.y): each.n for each in found.associations}
     assert ns["latency", "FLOPs"] == 24
     assert ns["latency", "LLC misses"] == 23
@@ -159,7 +159,7 @@ def test_misses_of_what_fits_in_the_llc_are_chance_and_left_out(make):
     for network in COST:
         point = {"network": network, "width": 32, "flops": flops(network, 32)}
         make.counted({"host": 100}, **point, **size)
-    (found,) = correlate.correlations(make.made)
+    (found,) = correlation.correlations(make.made)
     ns = {(each.x, each.y): each.n for each in found.associations}
     assert (ns["latency", "FLOPs"], ns["latency", "LLC misses"]) == (24, 18)
     assert found.left_out == ("its misses: it fits in the LLC, so they are chance (6 points)",)
@@ -172,7 +172,7 @@ def test_four_points_get_no_coefficient(make):
         for record in make.made
         if record.network in ("standard", "grouped", "bottleneck", "factorized")
     ]
-    (found,) = correlate.correlations(kept)
+    (found,) = correlation.correlations(kept)
     assert {each.n for each in found.associations} == {4}
     assert {each.spearman.value for each in found.associations} == {None}
     assert found.refused == "too few points with misses: 4, needed 5"
@@ -184,7 +184,7 @@ def test_what_was_counted_comes_before_what_is_more(make):
     for network in COST:
         for width in (32, 128):
             make.timed(1.0, network=network, width=width, depth=50)
-    (found,) = correlate.correlations(make.made)
+    (found,) = correlation.correlations(make.made)
     assert (found.points, found.fixed["depth"]) == (6, 10)
 
 
@@ -193,9 +193,9 @@ def test_slopes_of_two_batch_sizes_are_not_mixed(make):
     for network in COST:
         for depth in (10, 30):
             make.timed(8.0 * depth, network=network, depth=depth, batch=8)
-    found = correlate.slopes(make.made)
+    found = correlation.slopes(make.made)
     assert len(found) == 12
-    (across,) = correlate.compare_slopes(found).values()
+    (across,) = correlation.compare_slopes(found).values()
     assert {each.n for each in across} == {6}
 
 

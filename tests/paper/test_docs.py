@@ -22,8 +22,8 @@ def test_every_line_is_one_that_its_command_reads():
 
 def test_the_margins_are_those_of_the_code():
     from formfn_profile.association import VIF_LIMIT
-    from formfn_profile.claims.verdicts import COUNT_MARGIN, MARGIN
-    from formfn_profile.correlate import FEWEST
+    from formfn_profile.correlation import FEWEST
+    from formfn_profile.findings.verdicts import COUNT_MARGIN, MARGIN
     from formfn_profile.table import FITS_BELOW
 
     assert (MARGIN, COUNT_MARGIN, FITS_BELOW) == (1.05, 1.10, 0.01)
@@ -33,7 +33,7 @@ def test_the_margins_are_those_of_the_code():
 
 
 def test_the_verdicts_of_the_page_are_those_of_its_records():
-    from formfn_profile.claims import check
+    from formfn_profile.findings import check
     from formfn_profile.gather import gather
 
     docs = Path(__file__).parents[2] / "docs"

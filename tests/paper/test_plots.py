@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
-from formfn_profile import plots
+from formfn_profile import plot
 from formfn_profile.ceilings import Ceilings
 from formfn_profile.errors import ResultsError
 from formfn_profile.networks import NETWORKS
@@ -102,7 +102,7 @@ DRAWN = {
 
 
 def draw(name, records):
-    return plots.FIGURES[name].draw(records, CEILINGS)
+    return plot.FIGURES[name].draw(records, CEILINGS)
 
 
 def panel(figure, title):
@@ -116,7 +116,7 @@ def twin(figure, title):
 
 
 def lines(axes, backend):
-    ink = plots.COLOURS[backend].lower()
+    ink = plot.COLOURS[backend].lower()
     return [line for line in axes.lines if to_hex(line.get_color()) == ink and len(line.get_xdata())]
 
 
@@ -125,7 +125,7 @@ def words(figure):
 
 
 def test_every_picture_has_its_records():
-    assert set(DRAWN) == set(plots.FIGURES)
+    assert set(DRAWN) == set(plot.FIGURES)
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -227,7 +227,7 @@ def test_zero_is_a_marker_below(make):
     assert mark.get_xdata()[0] == pytest.approx(30, rel=0.1)
     low, high = right.get_ylim()
     assert math.log(mark.get_ydata()[0] / low) < 0.05 * math.log(high / low)
-    assert to_hex(mark.get_markeredgecolor()) == plots.COLOURS["openvino-cpu"].lower()
+    assert to_hex(mark.get_markeredgecolor()) == plot.COLOURS["openvino-cpu"].lower()
 
 
 def test_a_missing_gpu_is_said_with_the_reason(make):
@@ -276,7 +276,7 @@ def test_layers_are_bars_of_their_time_and_misses(make):
     times, counts = figure.axes[0], figure.axes[1]
     assert [bar.get_width() for bar in times.patches] == [pytest.approx(3000), pytest.approx(1000)]
     assert [bar.get_width() for bar in counts.patches] == [500, 20]
-    assert {to_hex(bar.get_facecolor()) for bar in times.patches} == {plots.COLOURS["torch"].lower()}
+    assert {to_hex(bar.get_facecolor()) for bar in times.patches} == {plot.COLOURS["torch"].lower()}
 
 
 def test_curve_joins_caches_behind_one_l2(make):

@@ -10,10 +10,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from formfn_profile import __main__, report
+from formfn_profile import __main__, reporting
 from formfn_profile.ceilings import Ceilings
-from formfn_profile.claims import CLAIMS
 from formfn_profile.errors import ResultsError
+from formfn_profile.findings import CLAIMS
 from formfn_profile.results import Record
 from formfn_profile.store import Store
 
@@ -79,7 +79,7 @@ def study(make_once):
 @pytest.fixture(scope="module")
 def page(study, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "r.html"
-    report.write_html(study, path, CEILINGS)
+    reporting.write_html(study, path, CEILINGS)
     return path.read_text()
 
 
@@ -135,12 +135,12 @@ def test_the_records_inside_are_those_it_was_made_from(page, study):
 
 
 def test_the_same_records_give_the_same_page(page, study, tmp_path):
-    report.write_html(study, tmp_path / "again.html", CEILINGS)
+    reporting.write_html(study, tmp_path / "again.html", CEILINGS)
     assert (tmp_path / "again.html").read_text() == page
 
 
 def test_markdown_names_pictures_that_are_there(study, tmp_path):
-    report.write_markdown(study, tmp_path / "r.md")
+    reporting.write_markdown(study, tmp_path / "r.md")
     text = (tmp_path / "r.md").read_text()
     named = set(re.findall(r"!\[[^]]*\]\(r_figures/([^)]+)\)", text))
     assert named == {path.name for path in (tmp_path / "r_figures").iterdir()}
@@ -170,4 +170,4 @@ def test_command_writes_the_page_and_refuses_in_a_line(capsys, study, tmp_path):
 
 def test_no_record_is_an_error():
     with pytest.raises(ResultsError, match="there is no record"):
-        report.compose([])
+        reporting.compose([])

@@ -9,7 +9,7 @@ import pytest
 from formfn_profile import __main__
 from formfn_profile.ceilings import Ceilings
 from formfn_profile.errors import MeasurementError
-from formfn_profile.measure import roofline
+from formfn_profile.measuring import roofline
 
 
 def ticking():

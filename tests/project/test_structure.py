@@ -32,14 +32,14 @@ LAYERS = (
         "formfn_profile.flops",
         "formfn_profile.backends",
     ),
-    ("formfn_profile.measure",),
+    ("formfn_profile.measuring",),
     ("formfn_profile.store", "formfn_profile.preparation", "formfn_profile.progress"),
     ("formfn_profile.preparers",),
     ("formfn_profile.plan",),
-    ("formfn_profile.study",),
+    ("formfn_profile.execution",),
     (
         "formfn_profile.table",
-        "formfn_profile.layers",
+        "formfn_profile.by_layer",
         "formfn_profile.notes",
         "formfn_profile.options",
         "formfn_profile.comparable",
@@ -48,12 +48,12 @@ LAYERS = (
     ),
     ("formfn_profile.observations", "formfn_profile.gather"),
     (
-        "formfn_profile.correlate",
+        "formfn_profile.correlation",
         "formfn_profile.correlate_text",
-        "formfn_profile.claims",
-        "formfn_profile.plots",
+        "formfn_profile.findings",
+        "formfn_profile.plot",
     ),
-    ("formfn_profile.report",),
+    ("formfn_profile.reporting",),
     ("formfn_profile.running", "formfn_profile.experiment"),
     (
         "formfn_profile.llc",
@@ -76,10 +76,10 @@ FROM_RECORDS_ONLY = (
     "formfn_profile.compare",
     "formfn_profile.export",
     "formfn_profile.observations",
-    "formfn_profile.correlate",
-    "formfn_profile.claims.__init__",
-    "formfn_profile.plots.__init__",
-    "formfn_profile.report.__init__",
+    "formfn_profile.correlation",
+    "formfn_profile.findings.__init__",
+    "formfn_profile.plot.__init__",
+    "formfn_profile.reporting.__init__",
 )
 COMMANDS = (
     "formfn_profile.llc",
@@ -148,5 +148,5 @@ def test_pictures_and_tables_never_measure(module):
         one = waiting.pop()
         reached.add(one)
         waiting |= imports(one) - reached
-    measuring = ("formfn_profile.backends", "formfn_profile.measure", "formfn_profile.study")
+    measuring = ("formfn_profile.backends", "formfn_profile.measuring", "formfn_profile.execution")
     assert {name for name in reached if name.startswith(measuring)} == set()

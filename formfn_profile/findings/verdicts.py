@@ -12,7 +12,7 @@ from formfn_profile.observations import Estimate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from formfn_profile.claims.data import Data
+    from formfn_profile.findings.data import Data
 
 Verdict = Literal["holds", "doesn't", "inconclusive", "not measured"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "doesn't", "inconclusive", "not measured")

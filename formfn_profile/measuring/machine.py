@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from formfn_profile.errors import MeasurementError
-from formfn_profile.measure.conditions import cgroup_folders
+from formfn_profile.measuring.conditions import cgroup_folders
 
 # Of the process and the moment, or a name that says who measured where.
 _PYPERF_OWN = frozenset(
@@ -68,7 +68,7 @@ def software_of(interpreter: str) -> dict[str, str | None]:
     Raises:
         MeasurementError: It cannot be run, or this package is not installed there.
     """
-    code = "import json; from formfn_profile.measure.machine import software; print(json.dumps(software()))"
+    code = "import json; from formfn_profile.measuring.machine import software; print(json.dumps(software()))"
     try:
         done = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=False)
     except OSError as error:

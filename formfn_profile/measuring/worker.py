@@ -1,5 +1,5 @@
 """
-The worker: `python -m formfn_profile.measure.worker --fd N`.
+The worker: `python -m formfn_profile.measuring.worker --fd N`.
 
 Reads jobs from the socket N, answers on it, and ends when the other end closes. The same program
 natively and under llcsim; a job says what to do, the launcher where. Answers: {"kind": "ready"},
@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from formfn_profile.errors import FormfnError, UnavailableError
-from formfn_profile.measure.messages import Channel, CountingJob, Job
-from formfn_profile.measure.protocol import Protocol, timed, warm_up
+from formfn_profile.measuring.messages import Channel, CountingJob, Job
+from formfn_profile.measuring.protocol import Protocol, timed, warm_up
 
 if TYPE_CHECKING:
     from formfn_profile.backends import Session
@@ -37,7 +37,7 @@ Stage = Callable[[str], None]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve jobs until the parent closes the socket."""
-    parser = argparse.ArgumentParser(prog="formfn_profile.measure.worker", description=__doc__)
+    parser = argparse.ArgumentParser(prog="formfn_profile.measuring.worker", description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="descriptor of the socket to the parent")
     parser.add_argument(
         "--parent", type=int, default=None, help="process id of the parent, whose death ends this"
@@ -84,7 +84,7 @@ def run(job: Job, stage: Stage) -> dict[str, Any]:
     import numpy as np
 
     from formfn_profile import backends
-    from formfn_profile.measure import counting
+    from formfn_profile.measuring import counting
 
     result: dict[str, Any] = {}
     stage("load")
@@ -116,7 +116,7 @@ def run(job: Job, stage: Stage) -> dict[str, Any]:
 
 
 def _time(session: Session, protocol: Protocol) -> dict[str, Any]:
-    from formfn_profile.measure.conditions import Watch
+    from formfn_profile.measuring.conditions import Watch
 
     warmup = warm_up(session.infer, protocol)
     watch = Watch()
@@ -144,7 +144,7 @@ def _end_to_end(session: Session, protocol: Protocol) -> tuple[float, ...]:
 
 def _layers(job: Job) -> list[dict[str, object]]:
     from formfn_profile import backends
-    from formfn_profile.measure import counting
+    from formfn_profile.measuring import counting
 
     with counting.reader(job.counting.source if job.counting else None) as read:
         return backends.get(job.backend).layers(
@@ -153,7 +153,7 @@ def _layers(job: Job) -> list[dict[str, object]]:
 
 
 def _count(call: Callable[[], None], job: CountingJob) -> tuple[list[Count], list[dict[str, object]]]:
-    from formfn_profile.measure import counting
+    from formfn_profile.measuring import counting
 
     if job.source == "simulated":
         return counting.simulated(call, job.calls)

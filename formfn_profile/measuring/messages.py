@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from formfn_profile.measure.protocol import Protocol
+from formfn_profile.measuring.protocol import Protocol
 
 if TYPE_CHECKING:
     import socket

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from formfn_profile import association
-from formfn_profile.claims.data import CPU, Data
-from formfn_profile.claims.verdicts import (
+from formfn_profile.findings.data import CPU, Data
+from formfn_profile.findings.verdicts import (
     PAR,
     Figure,
     Finding,

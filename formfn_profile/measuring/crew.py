@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from formfn_profile.measure.launcher import Launcher, Worker
-from formfn_profile.measure.messages import Job
+from formfn_profile.measuring.launcher import Launcher, Worker
+from formfn_profile.measuring.messages import Job
 
 if TYPE_CHECKING:
     from types import TracebackType

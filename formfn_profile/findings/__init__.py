@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from formfn_profile.claims import cache, depth, networks, scaling
-from formfn_profile.claims.advice import Advice, advise
-from formfn_profile.claims.data import Data
-from formfn_profile.claims.verdicts import REGISTERED, VERDICTS, Claim, Figure, Finding, Result
+from formfn_profile.findings import cache, depth, networks, scaling
+from formfn_profile.findings.advice import Advice, advise
+from formfn_profile.findings.data import Data
+from formfn_profile.findings.verdicts import REGISTERED, VERDICTS, Claim, Figure, Finding, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

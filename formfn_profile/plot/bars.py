@@ -15,7 +15,7 @@ from formfn_profile.observations import (
     observations,
     same_network,
 )
-from formfn_profile.plots import style
+from formfn_profile.plot import style
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from formfn_profile.measure.crew import Crew, Outcome
-from formfn_profile.measure.machine import machine, software_of, usable_cpus
-from formfn_profile.measure.messages import Job
+from formfn_profile.measuring.crew import Crew, Outcome
+from formfn_profile.measuring.machine import machine, software_of, usable_cpus
+from formfn_profile.measuring.messages import Job
 from formfn_profile.preparation import REFERENCE, Prepared, relative_error
 from formfn_profile.preparers import Preparers
 from formfn_profile.results import Record, Status, count_from_dict

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from formfn_profile.errors import ResultsError
-from formfn_profile.report import html, markdown
-from formfn_profile.report.content import Drawing, compose
+from formfn_profile.reporting import html, markdown
+from formfn_profile.reporting.content import Drawing, compose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ def write_markdown(records: Sequence[Record], path: Path, ceilings: Ceilings | N
     Raises:
         ResultsError: There is no record, or a file cannot be written.
     """
-    from formfn_profile import plots
+    from formfn_profile import plot
 
     _write(path, "")
     report = compose(records, ceilings)
@@ -49,7 +49,7 @@ def write_markdown(records: Sequence[Record], path: Path, ceilings: Ceilings | N
     for section in report.sections:
         for block in section.blocks:
             if isinstance(block, Drawing):
-                plots.save(block.figure, folder / f"{block.name}.png")
+                plot.save(block.figure, folder / f"{block.name}.png")
 
 
 def _write(path: Path, text: str) -> None:

@@ -12,7 +12,7 @@ import statistics
 from typing import TYPE_CHECKING, Literal
 
 from formfn_profile.backends.inputs import Read
-from formfn_profile.measure.protocol import collection_off
+from formfn_profile.measuring.protocol import collection_off
 from formfn_profile.results import Count
 from perfcounters.errors import PerfCountersError
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from formfn_profile.report.content import Bullets, Drawing, Paragraph, Table
+from formfn_profile.reporting.content import Bullets, Drawing, Paragraph, Table
 
 if TYPE_CHECKING:
-    from formfn_profile.report.content import Block, Report
+    from formfn_profile.reporting.content import Block, Report
 
 
 def render(report: Report, folder: str) -> str:

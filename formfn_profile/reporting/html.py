@@ -11,14 +11,14 @@ from html import escape
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from formfn_profile.report.content import Bullets, Drawing, Paragraph, Table
+from formfn_profile.reporting.content import Bullets, Drawing, Paragraph, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.figure import Figure
 
-    from formfn_profile.report.content import Block, Cell, Report
+    from formfn_profile.reporting.content import Block, Cell, Report
     from formfn_profile.results import Record
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -109,4 +109,4 @@ def _anchor(title: str) -> str:
 
 
 def _part(name: str) -> str:
-    return resources.files("formfn_profile.report").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("formfn_profile.reporting").joinpath(name).read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from formfn_profile.observations import (
     speed_up,
     sweeps,
 )
-from formfn_profile.plots import style
+from formfn_profile.plot import style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from formfn_profile.claims.verdicts import Result
+    from formfn_profile.findings.verdicts import Result
 
 Support = Literal["supported", "in part", "not supported", "open"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from formfn_profile.claims.data import CPU, DEEP, GPU, NATIVE, SHALLOW, Data, ends, missing_patterns
-from formfn_profile.claims.verdicts import (
+from formfn_profile.findings.data import CPU, DEEP, GPU, NATIVE, SHALLOW, Data, ends, missing_patterns
+from formfn_profile.findings.verdicts import (
     PAR,
     Figure,
     Finding,

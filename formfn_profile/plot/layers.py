@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from formfn_profile.errors import ResultsError
-from formfn_profile.plots import style
+from formfn_profile.plot import style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from formfn_profile.layers import Layer, Layers
+    from formfn_profile.by_layer import Layer, Layers
 
 _BAR_INCHES = 0.17
 _SHOWN = 60

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from formfn_profile import plots
-from formfn_profile.claims import VERDICTS, advise, check
-from formfn_profile.correlate import compare_slopes, correlations, slopes
+from formfn_profile import plot
 from formfn_profile.correlate_text import (
     SLOPE_COLUMNS,
     association_line,
@@ -15,11 +13,13 @@ from formfn_profile.correlate_text import (
     slope_cells,
     slope_keys,
 )
+from formfn_profile.correlation import compare_slopes, correlations, slopes
 from formfn_profile.errors import ResultsError
+from formfn_profile.findings import VERDICTS, advise, check
 from formfn_profile.flags import flags
 from formfn_profile.notes import notes
 from formfn_profile.observations import observations, speed_up
-from formfn_profile.plots import style
+from formfn_profile.plot import style
 from formfn_profile.results import Record, pair
 from formfn_profile.table import quantity
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from formfn_profile.ceilings import Ceilings
-    from formfn_profile.claims import Result
+    from formfn_profile.findings import Result
     from formfn_profile.observations import Observation
 
 MISSING = "-"
@@ -186,7 +186,7 @@ def _fact(name: str, value: object) -> str:
 def _figures(records: Sequence[Record], ceilings: Ceilings | None) -> tuple[Block, ...]:
     drawn: list[Block] = []
     missing = []
-    for name, picture in plots.FIGURES.items():
+    for name, picture in plot.FIGURES.items():
         try:
             drawn.append(Drawing(name, picture.title, picture.draw(records, ceilings)))
         except ResultsError as error:

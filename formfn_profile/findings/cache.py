@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from formfn_profile.claims.data import CPU, GPU, NATIVE, Data, missing_patterns
-from formfn_profile.claims.verdicts import (
+from formfn_profile.findings.data import CPU, GPU, NATIVE, Data, missing_patterns
+from formfn_profile.findings.verdicts import (
     COUNT_MARGIN,
     Figure,
     Finding,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from formfn_profile.errors import ResultsError
 from formfn_profile.observations import NATIVE, PAPER_CACHE, Observation, best, miss_source, observations
-from formfn_profile.plots import style
+from formfn_profile.plot import style
 from formfn_profile.results import LINE_BYTES
 from formfn_profile.table import cache_figures
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from formfn_profile.layers import of_records
-from formfn_profile.plots.bars import networks_figure
-from formfn_profile.plots.curves import miss_curve_figure, roofline_figure
-from formfn_profile.plots.layers import layers_figure
-from formfn_profile.plots.llc_figure import depth_figure
-from formfn_profile.plots.panels import latency_figure, misses_figure
-from formfn_profile.plots.style import COLOURS, save
+from formfn_profile.by_layer import of_records
+from formfn_profile.plot.bars import networks_figure
+from formfn_profile.plot.curves import miss_curve_figure, roofline_figure
+from formfn_profile.plot.layers import layers_figure
+from formfn_profile.plot.llc_figure import depth_figure
+from formfn_profile.plot.panels import latency_figure, misses_figure
+from formfn_profile.plot.style import COLOURS, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

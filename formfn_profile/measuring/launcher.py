@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
 
-from formfn_profile.measure.messages import Channel, Job
+from formfn_profile.measuring.messages import Channel, Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ class Launcher:
     """
 
     processors: tuple[Processor, ...] = ()
-    program: tuple[str, ...] = (sys.executable, "-m", "formfn_profile.measure.worker")
+    program: tuple[str, ...] = (sys.executable, "-m", "formfn_profile.measuring.worker")
     environment: Mapping[str, str] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
 

@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from formfn_profile.errors import ResultsError
-from formfn_profile.plots import style
+from formfn_profile.plot import style
 from formfn_profile.results import Record, Row, pair
 from formfn_profile.samples import summarize
 from formfn_profile.table import cache_figures

@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from formfn_profile import association
-from formfn_profile.claims.data import CPU, GPU, NATIVE, Data, ends, missing_patterns
-from formfn_profile.claims.verdicts import (
+from formfn_profile.findings.data import CPU, GPU, NATIVE, Data, ends, missing_patterns
+from formfn_profile.findings.verdicts import (
     Figure,
     Finding,
     Verdict,

@@ -9,7 +9,7 @@ import psutil
 
 from formfn_profile.ceilings import Ceilings
 from formfn_profile.errors import MeasurementError
-from formfn_profile.measure.machine import machine, usable_cpus
+from formfn_profile.measuring.machine import machine, usable_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
