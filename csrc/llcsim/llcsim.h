@@ -10,6 +10,10 @@
  * multiply-adds by vector operations. Returns sb itself where it has none. */
 IRSB *llcsim_rewrite_fma(IRSB *sb);
 
+/* dead_code.c: drop what computes temporaries that nothing uses: scalar loads above
+ * all, which must not be recorded beside the vector load that took their place. */
+void llcsim_remove_dead_code(IRSB *sb);
+
 /* cpuid.c: make CPUID, which sb may call, tell the caches of this processor. */
 void llcsim_show_caches_of(const Processor *processor);
 void llcsim_correct_cpuid(IRSB *sb);

@@ -35,7 +35,7 @@ static void use_buffer(ULong *buffer)
     limit = buffer + BUFFER_ENTRIES - RESERVE;
 }
 
-void llcsim_flush(void)
+static void llcsim_flush(void)
 {
     use_buffer(worker_hand_over(position, client_thread));
     shared_reads += shared & 0xffffffff;

@@ -1,5 +1,6 @@
 #include "worker.h"
 #include "cache.h"
+#include "pub_tool_libcbase.h"
 #include "pub_tool_libcproc.h"
 #include "pub_tool_libcsignal.h"
 #include "pub_tool_vki.h"
@@ -124,7 +125,7 @@ static Bool start_thread(void)
     static _Alignas(16) UChar stack[STACK_BYTES];
     vki_sigset_t all, before;
 
-    VG_(sigfillset)(&all);
+    VG_(memset)(&all, 0xff, sizeof all);
     VG_(sigprocmask)(VKI_SIG_SETMASK, &all, &before);
     const long thread = clone_thread(model_thread, stack + STACK_BYTES);
     VG_(sigprocmask)(VKI_SIG_SETMASK, &before, NULL);
