@@ -56,6 +56,7 @@ class Output:
     draw: Callable[[Sequence[Record]], Figure] | None = None
 
 
+# Long: a list, an entry for each option.
 def add_options(parser: argparse.ArgumentParser, *, calls: int, at_least: float) -> None:
     """Add the options of how to measure; `calls` and `at_least` seconds are the defaults of the protocol."""
     add = parser.add_argument

@@ -70,8 +70,9 @@ def find_valgrind() -> Valgrind:
     """
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         message = (
-            "the cache simulator needs x86-64 Linux, and this machine is"
-            f" {platform.system()} on {platform.machine()}"
+            f"the cache simulator runs on x86-64 Linux, and this machine is {platform.system()} on"
+            f" {platform.machine()}; its hardware counters need no simulator: `python -m perfcounters doctor`"
+            " tells what they count"
         )
         raise SimulatorMissingError(message)
     program = shutil.which("valgrind")

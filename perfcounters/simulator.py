@@ -95,6 +95,7 @@ def _yes(value: bool) -> str:  # noqa: FBT001
     return "yes" if value else "no"
 
 
+# Long: for the description of its switches.
 def command(  # noqa: PLR0913 - each is one switch of the tool
     argv: Sequence[str],
     processors: Sequence[Processor],

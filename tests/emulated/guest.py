@@ -1,3 +1,4 @@
+# Long: one program, which is copied into the machine.
 """Runs inside the emulated machine; each check prints one RESULT line, judged outside."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# Long: a scenario for each verdict of each claim.
 """
 Each claim gives each of its verdicts on made-up records.
 

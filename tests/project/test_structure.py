@@ -1,11 +1,17 @@
-"""The dependency rule: imports point one way, and the command lines are imported by nothing."""
+"""The dependency rule (imports point one way, nothing imports a command line), and how long code may be."""
 
 from __future__ import annotations
 
 import ast
+import functools
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 MODULES = {
@@ -98,6 +104,7 @@ COMMANDS = (
 )
 
 
+@functools.cache
 def imports(module: str) -> set[str]:
     """The project's modules that a module imports, at any depth of its code."""
     found: set[str] = set()
@@ -150,3 +157,58 @@ def test_pictures_and_tables_never_measure(module):
         waiting |= imports(one) - reached
     measuring = ("formfn_profile.backends", "formfn_profile.measuring", "formfn_profile.execution")
     assert {name for name in reached if name.startswith(measuring)} == set()
+
+
+LONGEST_MODULE = 400
+LONGEST_FUNCTION = 60
+SOURCES = [
+    path
+    for folder in ("perfcounters", "formfn_profile", "csrc", "tools", "examples", "benchmarks", "tests")
+    for path in sorted((ROOT / folder).rglob("*"))
+    if path.suffix in (".py", ".c", ".h") and path.name != "_perf.c"
+]
+# Beside what is longer, in a comment or docstring of its own: why.
+REASON = re.compile(r"(?:#|\*) Long: \w")
+
+
+def python_functions(text: str) -> Iterator[tuple[int, int]]:
+    """Where each function begins, without its decorators, and how many lines it has."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.lineno, node.end_lineno - node.lineno + 1
+
+
+def c_functions(text: str) -> Iterator[tuple[int, int]]:
+    """As the code is laid out: a body's braces stand alone in the first column, below the signature."""
+    lines = ["", *text.splitlines()]
+    for opening, line in enumerate(lines):
+        if line == "{":
+            first = opening
+            while re.match(r"[\w ]", lines[first - 1]):
+                first -= 1
+            yield first, lines.index("}", opening) - first + 1
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_and_functions_are_short(path):
+    """At most 400 lines a module and 60 a function, unless a comment in line 1, or right above, says why."""
+    text = path.read_text()
+    lines = text.splitlines()
+    assert len(lines) <= LONGEST_MODULE or REASON.search(lines[0])
+    functions = python_functions if path.suffix == ".py" else c_functions
+    long = [(first, length) for first, length in functions(text) if length > LONGEST_FUNCTION]
+    unexplained = [lines[first - 1] for first, _ in long if not REASON.search(lines[first - 2])]
+    assert unexplained == []
+
+
+@pytest.mark.parametrize(
+    "functions, text",
+    [
+        (python_functions, "x = 1\n@mark\ndef f(\n    a,\n):\n    pass\n"),
+        (c_functions, "int x;\n\nstatic int f(int a,\n             int b)\n{\n    if (a) {\n    }\n}\n"),
+    ],
+)
+def test_functions_are_measured_from_signature_to_end(functions, text):
+    """Four lines of Python from the third on, six of C."""
+    ((first, length),) = functions(text)
+    assert (first, length) == ((3, 4) if functions is python_functions else (3, 6))
