@@ -4,47 +4,76 @@
 #   make test     all tests
 #   make test-gpu-double   tests of the GPU backend on a CPU's OpenCL runtime (fetches 270 MB)
 #   make quick    the tests that take under a minute together
-#   make lint     ruff and mypy
+#   make coverage all tests, and whether they reach the lines that they are to
+#   make sanitize tests of the C code, built with AddressSanitizer and UndefinedBehaviorSanitizer
+#   make analyze  GCC's static analysis of the C code
+#   make lint     ruff, mypy, and the schemas of the workflows and of CITATION.cff
 #   make setup    the set-up alone
 #   make clean    remove what was built (not the results)
 #
 # PYTHON=python3.12                       another interpreter to make the virtual environment with
 # VENV_FLAGS=--system-site-packages       use the PyTorch and OpenVINO that the interpreter has
 # ARGS='--pattern all --depths 10,30'     other arguments for `make llc`; for `make test`, pytest's
+# JOBS=4                                  so many tests at once (2)
 
 PYTHON ?= python3
 VENV ?= .venv
 VENV_FLAGS ?=
+JOBS ?= 2
 export PYTHON VENV_FLAGS
 
 run := $(VENV)/bin/python
 stamps := $(VENV)/stamps
 extension_sources := $(wildcard csrc/perf_event/*)
+parallel := --numprocesses $(JOBS) --dist loadgroup
+covered_wholly := formfn_profile/results.py,formfn_profile/correlate.py,formfn_profile/claims/*
+sanitizers := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g
 
-.PHONY: help llc test test-gpu-double quick lint setup clean
+.PHONY: help llc test test-gpu-double quick coverage sanitize analyze lint setup clean
 .DELETE_ON_ERROR:
 
 help:
 	@sed -n 's/^#  \{0,1\}//p' Makefile
 
-llc test test-gpu-double quick: ARGS ?=
+llc test test-gpu-double quick coverage: ARGS ?=
 llc: setup
 	$(run) -m formfn_profile.llc $(or $(ARGS),--pattern dwbottleneck --plot formfn_results/llc_dwbottleneck.png)
 
 test: setup $(stamps)/emulated $(stamps)/opencl
-	$(run) -m pytest $(ARGS)
+	$(run) -m pytest $(parallel) $(ARGS)
 
 test-gpu-double: setup $(stamps)/opencl
 	$(run) tests/gpu_double/runtime.py $(VENV)/gpu-double
 	FORMFN_GPU_DOUBLE=$(VENV)/gpu-double $(run) -m pytest tests/gpu_double $(ARGS)
 
 quick: setup
-	$(run) -m pytest -m "not slow and not emulated" $(ARGS)
+	$(run) -m pytest -m "not slow and not emulated" $(parallel) $(ARGS)
+
+coverage: setup $(stamps)/emulated $(stamps)/opencl
+	$(run) -m coverage erase
+	$(run) -m coverage run -m pytest $(parallel) $(ARGS)
+	$(run) -m coverage combine --quiet
+	$(run) -m coverage report --fail-under=90
+	$(run) -m coverage report --fail-under=100 --include='$(covered_wholly)'
+
+# The extension is built beside the checkout's, with a copy of the package, and its tests run from there. ASan's
+# shadow memory costs page faults of its own.
+sanitize: setup
+	CFLAGS='$(sanitizers)' $(run) setup.py --quiet build --build-base build/sanitized/temp --build-lib build/sanitized
+	cd build/sanitized && LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
+		PYTHONPATH=$(CURDIR)/build/sanitized $(abspath $(run)) -m pytest -c $(CURDIR)/pyproject.toml \
+		$(CURDIR)/tests/perfcounters $(ARGS)
+	FORMFN_SANITIZERS='$(sanitizers)' $(run) -m pytest tests/llcsim/test_model.py $(ARGS)
+
+analyze: setup
+	$(run) tools/check_c.py -fanalyzer
 
 lint: setup
 	$(run) -m ruff check
 	$(run) -m ruff format --check
 	$(run) -m mypy
+	$(run) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(run) -m check_jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
 setup: $(stamps)/simulator $(stamps)/project
 

@@ -7,6 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from perfcounters._version import __version__
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -53,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return PIPE_CLOSED
         return status
+    if words == ["--version"]:
+        print(__version__)
+        return 0
     if words and words[0] not in ("-h", "--help"):
         print(f"{_PROG}: there is no command {words[0]!r}; there is: {', '.join(COMMANDS)}", file=sys.stderr)
         return 2

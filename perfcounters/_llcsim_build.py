@@ -36,6 +36,7 @@ _COMPILE = [
     "-std=gnu11",
     "-O2",
     "-Wall",
+    "-Wextra",
     "-fno-stack-protector",
     "-fno-pie",
     "-fno-strict-aliasing",
@@ -202,7 +203,8 @@ def _build(valgrind: Valgrind, compiler: str, sources: list[Path], folder: Path)
         command = [
             *shlex.split(compiler),
             *_COMPILE,
-            f"-I{valgrind.headers}",
+            "-isystem",
+            str(valgrind.headers),
             *map(str, sources),
             *_LINK,
             f"-Wl,-Ttext-segment={valgrind.load_address}",

@@ -22,7 +22,7 @@ ffibuilder.set_source(
         "-O2",
         "-Wall",
         "-Wextra",
-        *(["-Werror"] if os.environ.get("CI") else []),
+        *(["-Werror"] if os.environ.get("FORMFN_WERROR") else []),
     ],
 )
 

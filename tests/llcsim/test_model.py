@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shlex
 import struct
 import subprocess
 from dataclasses import replace
@@ -25,11 +27,12 @@ CURVE_WAYS = 64
 def harness(compile_program, request):
     """The C model as it picks its code by the processor, and held to the code for any."""
     stems = ["cache", "level", "coupled", "ranges", "batch_plain"]
+    sanitizers = shlex.split(os.environ.get("FORMFN_SANITIZERS", ""))  # of `make sanitize`
     held = ["-Dbatch_avx2=batch_plain"]
     if request.param == "batch_avx2":
         stems, held = [*stems, "batch_avx2"], []
     parts = [str(llcsim_sources() / f"{stem}.c") for stem in stems]
-    return compile_program("harness.c", "-O2", *held, *parts, name=f"harness-{request.param}")
+    return compile_program("harness.c", "-O2", *sanitizers, *held, *parts, name=f"harness-{request.param}")
 
 
 def spec(p: Model) -> str:

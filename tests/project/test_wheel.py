@@ -8,13 +8,15 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.slow, pytest.mark.simulator]
+EPOCH = "1700000000"
+pytestmark = [pytest.mark.slow, pytest.mark.simulator, pytest.mark.xdist_group("wheel")]
 
 
 def run(*command, cwd, **environment):
@@ -30,17 +32,46 @@ def run(*command, cwd, **environment):
     return done.stdout
 
 
+def build(source, out, *what):
+    """Build what a copy of the checkout holds."""
+    built = ("__pycache__", "*.so", "*.egg-info", "build", "dist", ".git", ".venv", ".*_cache", ".hypothesis")
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*built, "formfn_results", "_perf.c"))
+    command = (sys.executable, "-m", "build", "--no-isolation", *what, "--outdir", out, ".")
+    run(*command, cwd=source, SOURCE_DATE_EPOCH=EPOCH)
+
+
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory):
-    """The sdist of what the checkout holds, and the wheel built from that sdist."""
+    """The sdist, and the wheel built from that sdist."""
     folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    built = ("__pycache__", "*.so", "*.egg-info", "build", "dist", ".git", ".venv", ".*_cache", ".hypothesis")
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*built, "formfn_results"))
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder / "dist", ".", cwd=source)
+    build(folder / "source", folder / "dist")
     (sdist,) = (folder / "dist").glob("*.tar.gz")
     (wheel,) = (folder / "dist").glob("*.whl")
     return sdist, wheel
+
+
+@pytest.fixture
+def umask():
+    """Set it, and set it back in the end."""
+    before = os.umask(0)
+    os.umask(before)
+    yield os.umask
+    os.umask(before)
+
+
+@pytest.fixture
+def away(distributions, tmp_path):
+    """
+    The folder of programs of a new environment with the wheel and, of this one, the dependencies alone: a
+    .pth file has no effect where another names its folder, so the checkout is not there.
+    """
+    folder = tmp_path / "environment"
+    venv.create(folder, symlinks=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "dependencies.pth").write_text("\n".join(path for path in sys.path if "site-packages" in path))
+    pip = (sys.executable, "-m", "pip", "--python", folder / "bin/python", "install", "--quiet")
+    run(*pip, "--no-deps", "--no-index", distributions[1], cwd=tmp_path, PYTHONPATH="")
+    return folder / "bin"
 
 
 def test_they_hold_what_they_need_and_nothing_else(distributions):
@@ -62,24 +93,28 @@ def test_they_hold_what_they_need_and_nothing_else(distributions):
     assert "-cp310-abi3-" in wheel.name
 
 
-def test_the_main_job_runs_from_an_installed_wheel(distributions, tmp_path):
+def test_an_sdist_is_the_same_to_the_byte(distributions, tmp_path, umask):
+    """Of the same files, packed later, elsewhere and with another umask."""
+    umask(0o002)
+    build(tmp_path / "elsewhere", tmp_path / "dist", "--sdist")
+    (again,) = (tmp_path / "dist").iterdir()
+    assert again.read_bytes() == distributions[0].read_bytes()
+    with tarfile.open(again) as unpacked:
+        assert {(member.mtime, member.uname, member.uid) for member in unpacked} == {(int(EPOCH), "", 0)}
+
+
+def test_the_main_job_runs_from_an_installed_wheel(away, tmp_path):
     """Away from the checkout, with a simulator that it builds from the sources in the wheel."""
-    site = tmp_path / "site"
-    run(
-        *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site),
-        distributions[1],
-        cwd=tmp_path,
-    )
-    away = {"PYTHONPATH": str(site), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    outside = {"PYTHONPATH": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}
     where = run(
-        sys.executable, "-c", "import perfcounters; print(perfcounters.__file__)", cwd=tmp_path, **away
+        away / "python", "-c", "import perfcounters; print(perfcounters.__file__)", cwd=tmp_path, **outside
     )
-    assert Path(where.strip()).is_relative_to(site)
+    assert Path(where.strip()).is_relative_to(away.parent)
     shown = run(
-        *(sys.executable, "-m", "formfn_profile.llc", "--pattern", "dwbottleneck", "--depths", "2"),
+        *(away / "formfn-llc", "--pattern", "dwbottleneck", "--depths", "2"),
         *("--width", "16", "--resolution", "16", "--cache", "paper", "--out", "r.jsonl"),
         cwd=tmp_path,
-        **away,
+        **outside,
     )
     assert "Picture: r.png" in shown
     found = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
