@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from formfn_profile import networks
+from formfn_profile.backends.openvino_module import openvino
 from formfn_profile.errors import NetworkError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -268,7 +269,7 @@ def _told_by(path: Path, *, trust: bool) -> tuple[Input, ...]:
 
 
 def _static_inputs(path: Path) -> tuple[Input, ...]:
-    import openvino as ov
+    ov = openvino()
 
     try:
         ports = ov.Core().read_model(path).inputs

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from formfn_profile.backends.inputs import as_tuple, check, one_array
 from formfn_profile.backends.isa import summary
+from formfn_profile.backends.openvino_module import openvino
 from formfn_profile.errors import BackendError
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class OpenVinoCpu:
     def prepare(self, model: Model, inputs: torch.Tensor | Sequence[torch.Tensor], folder: Path) -> Path:
         """Convert to OpenVINO's IR: weights as they are (no f16 compression), every dimension fixed."""
         import numpy as np
-        import openvino as ov
+
+        ov = openvino()
 
         tensors = as_tuple(inputs)
         try:
@@ -74,7 +76,8 @@ class OpenVinoCpu:
         self, prepared: Path, threads: int, precision: str, more: Mapping[str, object]
     ) -> OpenVinoSession:
         import numpy as np
-        import openvino as ov
+
+        ov = openvino()
 
         if precision not in _PRECISIONS:
             raise BackendError(f"OpenVINO has no precision {precision!r}. There is: {', '.join(_PRECISIONS)}")
@@ -119,7 +122,7 @@ class OpenVinoSession:
     """A compiled model and its one request; input and output stay in the same memory."""
 
     def __init__(self, compiled: Any, arrays: Sequence[np.ndarray], compile_s: float | None = None) -> None:
-        import openvino as ov
+        ov = openvino()
 
         self._compiled = compiled
         self._compile_s = compile_s
@@ -183,7 +186,7 @@ class OpenVinoSession:
 
     def facts(self) -> dict[str, object]:
         """Read back the compiled model's properties and each layer's kernel; does not infer."""
-        import openvino as ov
+        ov = openvino()
 
         layers = [layer for layer in _layers(self._compiled) if layer["layerType"] not in _NO_KERNEL]
         kernels = Counter(f"{layer['layerType']} {layer['primitiveType']}" for layer in layers)
@@ -205,7 +208,7 @@ class OpenVinoSession:
 
 
 def _converted(model: Model, tensors: Sequence[torch.Tensor]) -> Any:
-    import openvino as ov
+    ov = openvino()
     import torch
 
     if isinstance(model, Path):

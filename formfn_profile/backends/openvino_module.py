@@ -1,0 +1,21 @@
+"""OpenVINO, imported so that it reports nothing to anybody."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+def openvino() -> Any:
+    """
+    Import OpenVINO without its telemetry and return it.
+
+    Where the package `openvino_telemetry` is found, OpenVINO sends events when it is imported and whenever it
+    converts a model, without having asked, each from a forked copy of the process, which may then work beside
+    a timed call; and a conversion waits a second for them. Where it is not found, OpenVINO has a substitute
+    that does nothing. A program that has imported OpenVINO before keeps what it has.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: not to be found
+    import openvino
+
+    return openvino
