@@ -32,6 +32,7 @@ MODES_APART = 0.05
 MODES_SHARE = 0.10
 CLOCK = 0.05
 OTHERS = 0.10
+KERNEL = 0.20
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def flags(record: Record) -> tuple[Flag, ...]:
         clock(record),
         throttled(record),
         others(record),
+        kernel(record),
         threads(record),
     )
     return tuple(flag for flag in found if flag)
@@ -162,6 +164,20 @@ def others(record: Record) -> Flag | None:
     if busy is None or not cpus or busy <= OTHERS * cpus:
         return None
     return Flag("load", f"other processes kept {busy:.2f} of {cpus} CPUs busy", "Leave the machine alone")
+
+
+def kernel(record: Record) -> Flag | None:
+    """Flag calls in which the kernel took over 20% of the CPU time: it is not the network that is timed."""
+    share, faults = record.conditions.get("kernel_share"), record.conditions.get("page_faults")
+    if share is None or faults is None or share <= KERNEL:
+        return None
+    faults_a_call = faults / len(record.latency_s)
+    return Flag(
+        "kernel time",
+        f"{share:.0%} of the CPU time was the kernel's, with {faults_a_call:,.0f} page faults a call",
+        "Where large buffers go back to the system at each call, glibc keeps them with MALLOC_MMAP_MAX_=0"
+        " MALLOC_TRIM_THRESHOLD_=100000000000 in the environment",
+    )
 
 
 def threads(record: Record) -> Flag | None:

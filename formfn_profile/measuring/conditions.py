@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ class Conditions:
 
     `others_cpus` is how many CPUs other processes kept busy on average, `involuntary_switches` how
     often the kernel took the CPU from this process, `throttled` how often the cgroup's quota stopped
-    it. What the system does not tell is None.
+    it. `kernel_share` is the part of the process's CPU time that the kernel took, and `page_faults` how
+    often it gave the process a page (`ru_minflt`). What the system does not tell is None.
     """
 
     others_cpus: float
@@ -27,6 +29,8 @@ class Conditions:
     frequency_before_mhz: float | None
     frequency_after_mhz: float | None
     load_before: float
+    kernel_share: float
+    page_faults: int
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a JSON-ready mapping."""
@@ -43,28 +47,34 @@ class Watch:
         self._frequency = _frequency_mhz()
         self._throttled = throttle_count()
         self._switches = self._process.num_ctx_switches().involuntary
-        self._busy, self._own, self._clock = self._times()
+        self._faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        self._busy, self._user, self._system, self._clock = self._times()
 
     def conditions(self) -> Conditions:
         """Return what the machine did since this watch was made."""
-        busy, own, clock = self._times()
+        busy, user, system, clock = self._times()
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         elapsed = max(clock - self._clock, 1e-9)
+        kernel = system - self._system
+        own = user - self._user + kernel
         throttled = throttle_count()
         return Conditions(
-            others_cpus=max(0.0, (busy - self._busy) - (own - self._own)) / elapsed,
+            others_cpus=max(0.0, (busy - self._busy) - own) / elapsed,
             involuntary_switches=self._process.num_ctx_switches().involuntary - self._switches,
             throttled=None if throttled is None or self._throttled is None else throttled - self._throttled,
             frequency_before_mhz=self._frequency,
             frequency_after_mhz=_frequency_mhz(),
             load_before=self._load,
+            kernel_share=kernel / own if own > 0 else 0.0,
+            page_faults=faults - self._faults,
         )
 
-    def _times(self) -> tuple[float, float, float]:
-        """CPU seconds of the whole machine, CPU seconds of this process, monotonic seconds."""
+    def _times(self) -> tuple[float, float, float, float]:
+        """CPU seconds of the machine, of this process, of the kernel for it, and monotonic seconds."""
         machine = psutil.cpu_times()
         own = self._process.cpu_times()
         busy = machine.user + machine.nice + machine.system + machine.irq + machine.softirq
-        return busy, own.user + own.system, time.monotonic()
+        return busy, own.user, own.system, time.monotonic()
 
 
 def throttle_count(cgroup: Path | None = None) -> int | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
 import random
 
 import pytest
 
 from formfn_profile.dip import dip
 from formfn_profile.flags import drift, flags, modes, two_groups, wide
+from formfn_profile.measure.conditions import Watch
 from formfn_profile.notes import notes
 
 
@@ -121,6 +123,11 @@ MACHINE = {"cpus": 4, "affinity": 2, "cpu_quota": None}
         ),
         ({"conditions": {"throttled": 3}}, "throttled", "3 times"),
         ({"conditions": {"others_cpus": 0.5}}, "load", "0.50 of 4 CPUs"),
+        (
+            {"conditions": {"kernel_share": 0.69, "page_faults": 20 * 150_000}},
+            "kernel time",
+            "69% of the CPU time was the kernel's, with 150,000 page faults a call",
+        ),
         ({"threads": 3}, "threads", "3 threads, but its affinity mask allows 2 CPUs"),
         (
             {"threads": 2, "machine": MACHINE | {"cpu_quota": 1.5}},
@@ -144,6 +151,7 @@ def test_what_the_machine_did_is_flagged(make, fields, name, said):
         {"conditions": {"frequency_before_mhz": None, "frequency_after_mhz": None}},
         {"conditions": {"throttled": 0, "others_cpus": 0.4}},
         {"conditions": {"throttled": None}, "machine": {}},
+        {"conditions": {"kernel_share": 0.19, "page_faults": 10**9}},
         {"threads": 2},
         {"threads": 1, "machine": MACHINE | {"cpu_quota": 0.5}},
         {"settled": True},
@@ -153,6 +161,19 @@ def test_what_the_machine_did_is_flagged(make, fields, name, said):
 )
 def test_what_is_well_or_not_known_is_no_flag(make, fields):
     assert flags(make(**{"latency_s": (1.0,) * 20, "machine": MACHINE} | fields)) == ()
+
+
+def test_a_watch_counts_the_pages_that_a_program_first_touches():
+    """One fault a page of 4 KiB: a closed form. The memory is asked for in small pages."""
+    pages = 2000
+    with mmap.mmap(-1, pages * mmap.PAGESIZE) as memory:
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+        watch = Watch()
+        for page in range(pages):
+            memory[page * mmap.PAGESIZE] = 1
+        seen = watch.conditions()
+    assert pages <= seen.page_faults <= pages + 200
+    assert 0 <= seen.kernel_share <= 1
 
 
 def test_the_notes_name_the_points_and_the_remedy(make):
