@@ -1,6 +1,7 @@
 """Build of the CFFI extension and of the sdist; pyproject.toml has everything else of the distribution."""
 
 import gzip
+import io
 import os
 import sysconfig
 import tarfile
@@ -13,36 +14,31 @@ from setuptools.command.sdist import sdist
 class ReproducibleSdist(sdist):
     """With SOURCE_DATE_EPOCH set, the same files give the same archive, whoever packs them, and when."""
 
-    def make_archive(  # noqa: D102
-        self,
-        base_name: str,
-        format: str,  # noqa: A002
-        root_dir: str | None = None,
-        base_dir: str | None = None,
-        owner: str | None = None,
-        group: str | None = None,
-    ) -> str:
+    def make_distribution(self) -> None:
+        """Make the archive, then pack it again as of that time and nobody's."""
+        super().make_distribution()
         epoch = os.environ.get("SOURCE_DATE_EPOCH")
-        if epoch is None or base_dir is None:
-            return super().make_archive(base_name, format, root_dir, base_dir, owner, group)
-        archive = Path(f"{base_name}.tar.gz")
-        archive.parent.mkdir(parents=True, exist_ok=True)
+        for archive in map(Path, self.archive_files or ()):
+            if epoch:
+                archive.write_bytes(packed_again(archive, int(epoch)))
 
-        def anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+
+def packed_again(archive: Path, epoch: int) -> bytes:
+    """Return a .tar.gz with the same files in the order of their names, without owners or times."""
+    out = io.BytesIO()
+    with (
+        tarfile.open(archive) as old,
+        gzip.GzipFile("", "wb", fileobj=out, mtime=epoch) as zipped,
+        tarfile.open(fileobj=zipped, mode="w") as new,
+    ):
+        for member in sorted(old, key=lambda each: each.name):
             member.uid = member.gid = 0
             member.uname = member.gname = ""
-            member.mtime = int(epoch)
+            member.mtime = epoch
             member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
-            return member
-
-        with (
-            archive.open("wb") as raw,
-            gzip.GzipFile("", "wb", fileobj=raw, mtime=int(epoch)) as packed,
-            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
-        ):
-            for path in (Path(base_dir), *sorted(Path(base_dir).rglob("*"))):
-                tar.add(path, recursive=False, filter=anonymous)
-        return str(archive)
+            member.pax_headers = {}
+            new.addfile(member, old.extractfile(member) if member.isfile() else None)
+    return out.getvalue()
 
 
 # One wheel serves every Python from 3.10 on, except free-threaded builds, which have no stable ABI.
