@@ -55,7 +55,7 @@ class Crew:
         """
         A job that takes longer than `time_limit` seconds is given up, its worker killed. `said` hears of
         each stage that a job enters; it is never called between the timed calls of a job. `check` is
-        called about once a second; what it raises ends the run.
+        called about once a second; what it raises ends the run, a KeyboardInterrupt once no job is under way.
         """
         self.workers: dict[str, Worker] = {}
         self._launcher = launcher
@@ -69,14 +69,19 @@ class Crew:
         """
         Do `jobs`, at most `slots` at once, and yield each outcome as it comes.
 
-        A worker that dies costs the job it had; the next job of its backend gets a new worker.
+        A worker that dies costs the job it had; the next job of its backend gets a new worker. After Ctrl-C
+        no job is begun, and those under way are finished.
         """
         waiting = list(jobs)
         while waiting or self._busy():
-            self._check()
+            try:
+                self._check()
+            except KeyboardInterrupt:
+                waiting.clear()
             yield from self._hand_out(waiting, slots)
             if self._busy():
                 yield from self._listen()
+        self._check()
 
     def __enter__(self) -> Self:
         """Return the crew; workers start with their first job."""

@@ -55,7 +55,8 @@ class Interrupt:
         if self.signal is not None:
             self._end(number)
         self.signal = number
-        os.write(2, b"\nstopping; once more to stop at once\n")  # print() may be what was interrupted
+        said = b"finishing what is under way" if number == signal.SIGINT else b"stopping"
+        os.write(2, b"\n" + said + b"; once more to stop at once\n")  # print() may be what was interrupted
 
     @staticmethod
     def _end(number: int) -> NoReturn:

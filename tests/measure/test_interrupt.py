@@ -7,7 +7,12 @@ import signal
 
 import pytest
 
+from formfn_profile.execution import Study
 from formfn_profile.measuring.interrupt import Interrupt
+from formfn_profile.measuring.protocol import Protocol
+from formfn_profile.patterns import PatternSpec
+from formfn_profile.plan import Plan, Point
+from formfn_profile.progress import Progress
 
 
 class Finaliser:
@@ -52,3 +57,30 @@ def test_nothing_happens_without_a_signal():
     with Interrupt() as interrupt:
         interrupt.check()
     assert interrupt.signal is None
+
+
+class Listening(Progress):
+    """Notes that a point is being timed."""
+
+    timing = False
+
+    def say(self, point, stage):
+        self.timing = self.timing or stage.startswith("warm-up")
+        super().say(point, stage)
+
+
+def test_ctrl_c_finishes_the_point_under_way_and_begins_no_other():
+    points = tuple(Point(PatternSpec("standard", depth, width=8, resolution=8), "torch") for depth in (1, 2))
+    progress = Listening(len(points))
+
+    def check():
+        if progress.timing:
+            raise KeyboardInterrupt
+
+    study = Study(Plan(points, Protocol(calls=3, seconds=0, warmup_seconds=0.1), "none"), check)
+    found = []
+    with pytest.raises(KeyboardInterrupt):
+        for _, record in study.records(progress):
+            found.append(record)
+    progress.close()
+    assert [(record.depth, record.status) for record in found] == [(1, "ok")]
