@@ -8,6 +8,7 @@
 #   make sanitize tests of the C code, built with AddressSanitizer and UndefinedBehaviorSanitizer
 #   make analyze  GCC's static analysis of the C code
 #   make lint     ruff, mypy, and the schemas of the workflows and of CITATION.cff
+#   make docs     the site of docs/, in build/site; a warning is an error
 #   make setup    the set-up alone
 #   make clean    remove what was built (not the results)
 #
@@ -29,7 +30,7 @@ parallel := --numprocesses $(JOBS) --dist loadgroup
 covered_wholly := formfn_profile/results.py,formfn_profile/correlate.py,formfn_profile/claims/*
 sanitizers := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g
 
-.PHONY: help llc test test-gpu-double quick coverage sanitize analyze lint setup clean
+.PHONY: help llc test test-gpu-double quick coverage sanitize analyze lint docs setup clean
 .DELETE_ON_ERROR:
 
 help:
@@ -74,6 +75,10 @@ lint: setup
 	$(run) -m mypy
 	$(run) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(run) -m check_jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(run) -m mkdocs build --quiet
+	@echo "make: build/site/index.html"
 
 setup: $(stamps)/simulator $(stamps)/project
 

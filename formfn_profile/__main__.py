@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from perfcounters._version import __version__
 
@@ -43,13 +43,17 @@ PIPE_CLOSED = 141
 _PROG = "formfn-profile"
 
 
+def command(name: str) -> Any:
+    """Return the module of a command: its `parser(prog)` and its `main(argv, prog)`."""
+    return importlib.import_module(f"formfn_profile.{_MODULES.get(name, name)}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand and return its exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0] in COMMANDS:
-        command = importlib.import_module(f"formfn_profile.{_MODULES.get(words[0], words[0])}")
         try:
-            status: int = command.main(words[1:], prog=f"{_PROG} {words[0]}")
+            status: int = command(words[0]).main(words[1:], prog=f"{_PROG} {words[0]}")
             sys.stdout.flush()
         except BrokenPipeError:  # whoever read our output has seen enough of it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,19 +16,22 @@ if TYPE_CHECKING:
 COMMANDS = {"list": listing, "stat": stat, "simulate": simulate, "doctor": doctor}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and give its exit status; an error is one line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m perfcounters", description="Count what a processor does."
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """Give the command line's options."""
+    made = argparse.ArgumentParser(prog="python -m perfcounters", description="Count what a processor does.")
+    made.add_argument("--version", action="version", version=__version__)
+    commands = made.add_subparsers(required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
         summary = (module.__doc__ or "").strip().splitlines()[0]
         command = commands.add_parser(name, help=summary, description=module.__doc__)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
-    arguments = parser.parse_args(argv)
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and give its exit status; an error is one line."""
+    arguments = parser().parse_args(argv)
     try:
         return int(arguments.run(arguments))
     except (PerfCountersError, OSError) as error:

@@ -18,7 +18,7 @@ def countable(names: Iterable[str], *, scope: Scope = "process") -> dict[str, Co
     Tell for each event whether it can be counted: None, or the error that opening it would raise.
 
     Each is opened once alone and closed again. Whether all fit on the PMU at one time is another
-    question, which `Counters.open` answers::
+    question, which `Counters.open` answers:
 
         found = countable(["instructions", "LLC-misses"])
         counters = Counters(*(name for name, error in found.items() if error is None))

@@ -27,8 +27,6 @@ class Counters:
     """
     Counts events while a block runs, or between two snapshots.
 
-    ::
-
         with Counters("instructions", "LLC-misses") as counters:
             f()
         print(counters.reading)

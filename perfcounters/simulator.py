@@ -2,7 +2,7 @@
 llcsim: counts of cache misses from a model of the caches, on machines without counters.
 
 A program is started under the simulator by what `command` gives; inside it `recording`,
-`zero` and `read` count a piece of code::
+`zero` and `read` count a piece of code:
 
     argv, environment = simulator.command([sys.executable, "work.py"], caches.resolve("host,paper"))
 

@@ -1,23 +1,11 @@
-"""docs/findings.md names the commands there are, with options that they take."""
+"""What docs/findings.md and docs/paper.md say is what the code and the records say."""
 
 from __future__ import annotations
 
-import importlib
 import re
-import shlex
 from pathlib import Path
 
-from formfn_profile import __main__
-
 PAGE = (Path(__file__).parents[2] / "docs" / "findings.md").read_text()
-
-
-def test_every_line_is_one_that_its_command_reads():
-    lines = re.findall(r"^formfn-profile (\w+)([^#\n]*)", PAGE, re.MULTILINE)
-    for name, words in lines:
-        command = importlib.import_module(f"formfn_profile.{__main__._MODULES.get(name, name)}")
-        command.parser().parse_args(shlex.split(words))
-    assert {name for name, _ in lines} == {"plot", "claims", "correlate", "report", "roofline"}
 
 
 def test_the_margins_are_those_of_the_code():

@@ -3,78 +3,16 @@
 from __future__ import annotations
 
 import ast
-import functools
+import graphlib
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from architecture import C_CODE, MODULES, OUTSIDE, PARTS, PICTURE, ROOT, imports, part_of, svg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
-MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
-    for package in ("perfcounters", "formfn_profile")
-    for path in sorted((ROOT / package).rglob("*.py"))
-}
-
-# The layers, lowest first; a module may import from its own and from those below it.
-LAYERS = (
-    ("perfcounters",),
-    (
-        "formfn_profile.errors",
-        "formfn_profile.samples",
-        "formfn_profile.association",
-        "formfn_profile.shift",
-    ),
-    ("formfn_profile.results", "formfn_profile.ceilings", "formfn_profile.dip", "formfn_profile.flags"),
-    (
-        "formfn_profile.patterns",
-        "formfn_profile.calibration",
-        "formfn_profile.networks",
-        "formfn_profile.models",
-        "formfn_profile.flops",
-        "formfn_profile.backends",
-    ),
-    ("formfn_profile.measuring",),
-    ("formfn_profile.store", "formfn_profile.preparation", "formfn_profile.progress"),
-    ("formfn_profile.preparers",),
-    ("formfn_profile.plan",),
-    ("formfn_profile.execution",),
-    (
-        "formfn_profile.table",
-        "formfn_profile.by_layer",
-        "formfn_profile.notes",
-        "formfn_profile.options",
-        "formfn_profile.comparable",
-        "formfn_profile.compare",
-        "formfn_profile.export",
-    ),
-    ("formfn_profile.observations", "formfn_profile.gather"),
-    (
-        "formfn_profile.correlation",
-        "formfn_profile.correlate_text",
-        "formfn_profile.findings",
-        "formfn_profile.plot",
-    ),
-    ("formfn_profile.reporting",),
-    ("formfn_profile.running", "formfn_profile.experiment"),
-    (
-        "formfn_profile.llc",
-        "formfn_profile.layers_command",
-        "formfn_profile.study_command",
-        "formfn_profile.compare_command",
-        "formfn_profile.export_command",
-        "formfn_profile.correlate_command",
-        "formfn_profile.claims_command",
-        "formfn_profile.plot_command",
-        "formfn_profile.report_command",
-        "formfn_profile.roofline_command",
-        "formfn_profile.__main__",
-    ),
-)
 FROM_RECORDS_ONLY = (
     "formfn_profile.table",
     "formfn_profile.notes",
@@ -104,36 +42,30 @@ COMMANDS = (
 )
 
 
-@functools.cache
-def imports(module: str) -> set[str]:
-    """The project's modules that a module imports, at any depth of its code."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(MODULES[module].read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: relative import"
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    found = {name if name in MODULES else f"{name}.__init__" for name in found}
-    return {name for name in found if name in MODULES} - {module}
+@pytest.mark.parametrize("module", sorted(MODULES.keys() - set(OUTSIDE)))
+def test_imports_point_down(module):
+    """In the picture of docs/explanation/architecture.md; nobody has thought about what has no part."""
+    mine = part_of(module)
+    assert mine, f"name a part for {module}, in tools/architecture.py"
+    others = [(name, part_of(name)) for name in imports(module) - set(OUTSIDE)]
+    assert [name for name, part in others if part is not mine and part.row <= mine.row] == []
 
 
-def layer(module: str) -> int:
-    for number, names in enumerate(LAYERS):
-        if any(module == name or module.startswith(f"{name}.") for name in names):
-            return number
-    return -1
+def test_every_part_is_there():
+    every = {member for part in PARTS for member in part.members}
+    assert {each for each in every if each not in MODULES and f"{each}.__init__" not in MODULES} == set()
+    assert all((ROOT / folder).is_dir() for folder, *_ in C_CODE)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_point_one_way(module):
-    """DESIGN.md's rule; a module that no layer names is one that nobody has thought about."""
-    if module == "formfn_profile.__init__":
-        return
-    assert layer(module) >= 0, f"name a layer for {module}"
-    above = {name for name in imports(module) if layer(name) > layer(module)}
-    assert above == set()
+def test_no_module_imports_itself_by_way_of_others():
+    ours = [module for module in MODULES if module.startswith("formfn_profile")]
+    order = graphlib.TopologicalSorter({module: imports(module) - set(OUTSIDE) for module in ours})
+    assert set(order.static_order()) >= set(ours) - set(OUTSIDE)
+
+
+def test_the_picture_is_that_of_the_imports():
+    """Else: python tools/architecture.py."""
+    assert PICTURE.read_text() == svg()
 
 
 def test_nothing_imports_a_command_line():
