@@ -1,12 +1,21 @@
 /* For any processor. */
 #include "level.h"
 
-INLINE unsigned find4(const Slot *slots, Slot key)
+INLINE unsigned find(const Slot *slots, Slot key, unsigned n)
 {
-    return ((slots[0] ^ key) < 2) | ((slots[1] ^ key) < 2) << 1 | ((slots[2] ^ key) < 2) << 2 |
-           ((slots[3] ^ key) < 2) << 3;
+    unsigned found = 0;
+    for (unsigned i = 0; i < n; i++)
+        found |= (unsigned)((slots[i] ^ key) < 2) << i;
+    return found;
 }
 
-#define FIND4(slots, key) find4(slots, key)
+INLINE void push(Slot *slots, Slot front, unsigned to, unsigned n)
+{
+    (void)n;
+    for (unsigned position = __builtin_ctz(to); position != 0; position--)
+        slots[position] = slots[position - 1];
+    slots[0] = front;
+}
+
 #define BATCH batch_plain
 #include "batch_template.h"

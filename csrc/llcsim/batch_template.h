@@ -1,18 +1,25 @@
-/* The body of batch_*.c: these define BATCH (the name) and FIND4(slots, key), which
- * gives a bit for each of four slots that is the key, dirty or not. */
+/* The body of batch_*.c: these define BATCH (the name) and
+ *
+ *     unsigned find(const Slot *slots, Slot key, unsigned n);
+ *
+ * a bit for each of n slots (32 at most, a multiple of four) that is the key, dirty or not;
+ *
+ *     void push(Slot *slots, Slot front, unsigned position, unsigned n);
+ *
+ * which moves the slots before `position` (less than n) up by one, over that one, and puts
+ * `front` first. */
 #include "batch.h"
 
 #define PREFETCH_AHEAD 8
+#define PREFETCH_BLOCK 16
 #define LARGE_LEVEL (1u << 18)
 
-/* Accesses that are no repeat of a line: those over two lines, non-temporal stores, and
- * all others. */
-static unsigned one_event(uint64_t *latest, uint64_t mask, uint64_t e, AccessCounts *counts,
-                          Event *out)
+/* Accesses over two lines, and non-temporal stores. */
+static __attribute__((noinline)) unsigned uncommon_access(uint64_t *latest, uint64_t mask, uint64_t e,
+                                AccessCounts *counts, Event *out)
 {
     const uint64_t address = e & ENTRY_ADDRESS_MASK;
     const uint64_t size = e >> ENTRY_SIZE_SHIFT;
-    const uint64_t line = address >> LINE_BITS;
     const uint64_t bytes = size & (ENTRY_NON_TEMPORAL - 1);
     const uint64_t last_line = (address + bytes - 1) >> LINE_BITS;
     unsigned n = 0;
@@ -21,10 +28,10 @@ static unsigned one_event(uint64_t *latest, uint64_t mask, uint64_t e, AccessCou
         counts->non_temporal_stores++;
         counts->non_temporal_bytes += bytes;
     }
-    for (uint64_t l = line; l <= last_line; l++) {
-        const uint64_t seen = (e & ENTRY_WRITE) | l << LINE_BITS;
-        latest[l & mask] = size < ENTRY_NON_TEMPORAL ? seen : NO_LINE;
-        out[n++] = l << EVENT_BITS |
+    for (uint64_t line = address >> LINE_BITS; line <= last_line; line++) {
+        const uint64_t seen = (e & ENTRY_WRITE) | line << LINE_BITS;
+        latest[line & mask] = size < ENTRY_NON_TEMPORAL ? seen : NO_LINE;
+        out[n++] = line << EVENT_BITS |
                    (size >= ENTRY_NON_TEMPORAL ? NON_TEMPORAL : e >> 55 & WRITE);
     }
     return n;
@@ -39,92 +46,95 @@ static unsigned filter_accesses(Filter *filter, uint64_t mask, const uint64_t *f
     unsigned n = 0;
 
     for (const uint64_t *entry = first; entry < last; entry++) {
-        const uint64_t e = *entry;
-        const uint64_t differs = e ^ latest[e >> LINE_BITS & mask];
+        const uint64_t e = *entry, write = e & ENTRY_WRITE;
+        uint64_t *const before = &latest[e >> LINE_BITS & mask];
 
-        writes += e >> 55 & 1;
-        /* The same line, and dirty already if this writes. */
-        if ((differs & (line_bits | (e & ENTRY_WRITE))) == 0 &&
-            LIKELY((e & (LINE_SIZE - 1)) + (e >> ENTRY_SIZE_SHIFT) <= LINE_SIZE))
-            continue;
-        if (UNLIKELY(e == 0))
-            none++;
-        else
-            n += one_event(latest, mask, e, counts, out + n);
+        writes += write >> 55;
+        if (UNLIKELY((e & (LINE_SIZE - 1)) + (e >> ENTRY_SIZE_SHIFT) - 1 >= LINE_SIZE)) {
+            if (e == 0)
+                none++;
+            else
+                n += uncommon_access(latest, mask, e, counts, out + n);
+        } else if (((e ^ *before) & (line_bits | write)) != 0) {
+            /* Another line, or this one made dirty. */
+            *before = e & (line_bits | ENTRY_WRITE);
+            out[n++] = (e & line_bits) >> (LINE_BITS - EVENT_BITS) | write >> 55;
+        }
     }
     counts->writes += writes;
     counts->reads += (uint64_t)(last - first) - none - writes;
     return n;
 }
 
-INLINE unsigned find(const Slot *slots, Slot key, unsigned stride)
+/* Run events through sets with LRU, without a branch on what hits; returns the end of what
+ * goes on. */
+INLINE Event *pass_lru(Level *level, const Event *in, const Event *end, Event *out,
+                       Passed *passed, unsigned stride, int power_of_two)
 {
-    unsigned found = 0;
-    for (unsigned i = 0; i < stride; i += 4)
-        found |= FIND4(slots + i, key) << i;
-    return found;
-}
-
-/* Levels of at most MAX_ORDERED_WAYS ways with LRU, without a branch on what hits. */
-INLINE unsigned pass_ordered(Level *level, const Event *in, unsigned n, Event *out,
-                             Passed *passed, unsigned stride)
-{
+    const Event *const first = out;
     Slot *const all = level->slots;
-    uint64_t *const orders = level->order;
-    const unsigned ways = level->ways;
-    const int large = level->sets * stride * sizeof(Slot) >= LARGE_LEVEL;
-    uint64_t misses = 0, writebacks = 0;
-    unsigned m = 0;
+    const uint64_t mask = level->mask, sets = level->sets;
+    const unsigned oldest = 1u << (level->ways - 1);
+    uint64_t dirty = 0, past_caches = 0;
 
-    for (unsigned i = 0; i < n; i++) {
-        const Event event = in[i];
+    while (in < end) {
+        const Event event = *in++;
         const uint64_t line = event >> EVENT_BITS;
         const Slot key = event & ~(Event)KINDS;
-
-        if (large && i + PREFETCH_AHEAD < n) {
-            const Slot *next = all + level_set(level, in[i + PREFETCH_AHEAD] >> EVENT_BITS) * stride;
-            __builtin_prefetch(next, 1);
-            if (stride > 8)
-                __builtin_prefetch(next + 8, 1);
-        }
-        if (UNLIKELY((event & NON_TEMPORAL) != 0)) {
-            const Slot removed = level_remove(level, line);
-            const Event left = event | (removed & DIRTY);
-            writebacks += left & WRITE;
-            out[m++] = left;
-            continue;
-        }
-        const uint64_t set = level_set(level, line);
-        Slot *slots = all + set * stride;
+        Slot *slots = all + (power_of_two ? line & mask : line % sets) * stride;
         const unsigned found = find(slots, key, stride);
 
         if ((event & WRITE_BACK) != 0) {
             if (found != 0) {
                 slots[__builtin_ctz(found)] |= DIRTY;
             } else {
-                writebacks++;
-                out[m++] = event;
+                dirty++;
+                *out++ = event;
             }
             continue;
         }
-        const uint64_t order = orders[set];
-        const unsigned miss = found == 0;
-        const unsigned way = miss ? order_last(order, ways) : (unsigned)__builtin_ctz(found);
-        const Slot held = slots[way];
-        const unsigned dirty_out = miss & held & DIRTY;
+        if (UNLIKELY((event & NON_TEMPORAL) != 0)) {
+            const Event left = event | (level_remove(level, line) & DIRTY);
+            dirty += left & WRITE;
+            past_caches += ~left & WRITE;
+            *out++ = left;
+            continue;
+        }
+        const uint64_t miss = found == 0;
+        const unsigned to = found | oldest;
+        const Slot held = slots[__builtin_ctz(to)];
+        const uint64_t dirty_out = miss & held;
 
-        slots[way] = (miss ? key : held) | (event & WRITE);
-        orders[set] = order_touched(order, way);
-        out[m] = (held & ~(Slot)DIRTY) | WRITE_BACK;
-        m += dirty_out;
-        out[m] = key;
-        m += miss;
-        misses += miss;
-        writebacks += dirty_out;
+        push(slots, event | (miss ? 0 : held), to, stride);
+        *out = held ^ (DIRTY | WRITE_BACK);
+        out += dirty_out;
+        *out = key;
+        out += miss;
+        dirty += dirty_out;
     }
-    passed->misses += misses;
-    passed->writebacks += writebacks;
-    return m;
+    passed->misses += (uint64_t)(out - first) - dirty - past_caches;
+    passed->writebacks += dirty;
+    return out;
+}
+
+/* In blocks, of which the next is fetched beforehand where the level is large. */
+INLINE unsigned pass_blocks(Level *level, const Event *in, unsigned n, Event *out,
+                            Passed *passed, unsigned stride)
+{
+    const unsigned block = level->sets * stride * sizeof(Slot) < LARGE_LEVEL ? n : PREFETCH_BLOCK;
+    Event *to = out;
+
+    for (unsigned i = 0; i < n; i += block) {
+        const unsigned next = i + block < n ? i + block : n;
+        for (unsigned k = next; k < n && k < next + block; k++) {
+            const Slot *slots = level->slots + level_set(level, in[k] >> EVENT_BITS) * stride;
+            for (unsigned at = 0; at < stride; at += 8)
+                __builtin_prefetch(slots + at, 1);
+        }
+        to = level->mask != 0 ? pass_lru(level, in + i, in + next, to, passed, stride, 1)
+                              : pass_lru(level, in + i, in + next, to, passed, stride, 0);
+    }
+    return to - out;
 }
 
 static unsigned pass_any(Level *level, const Event *in, unsigned n, Event *out, Passed *passed)
@@ -157,17 +167,21 @@ static unsigned pass_any(Level *level, const Event *in, unsigned n, Event *out, 
 
 static unsigned pass_events(Level *level, const Event *in, unsigned n, Event *out, Passed *passed)
 {
-    if (level->keeping != ORDERED)
+    if (level->tree != 0)
         return pass_any(level, in, n, out, passed);
     switch (level->stride) {
     case 4:
-        return pass_ordered(level, in, n, out, passed, 4);
+        return pass_blocks(level, in, n, out, passed, 4);
     case 8:
-        return pass_ordered(level, in, n, out, passed, 8);
+        return pass_blocks(level, in, n, out, passed, 8);
     case 12:
-        return pass_ordered(level, in, n, out, passed, 12);
+        return pass_blocks(level, in, n, out, passed, 12);
+    case 16:
+        return pass_blocks(level, in, n, out, passed, 16);
+    case 20:
+        return pass_blocks(level, in, n, out, passed, 20);
     default:
-        return pass_ordered(level, in, n, out, passed, 16);
+        return pass_any(level, in, n, out, passed);
     }
 }
 
@@ -198,8 +212,8 @@ static void stack_events(Curve *curve, const Event *in, unsigned n)
         }
         if ((in[i] & WRITE_BACK) != 0)
             continue;
-        for (unsigned at = 0; at < CURVE_WAYS; at += 4) {
-            const unsigned found = FIND4(lines + at, key), empty = FIND4(lines + at, 0);
+        for (unsigned at = 0; at < CURVE_WAYS; at += 8) {
+            const unsigned found = find(lines + at, key, 8), empty = find(lines + at, 0, 8);
             if (empty != 0 && hole == CURVE_WAYS)
                 hole = at + __builtin_ctz(empty);
             if (found != 0) {

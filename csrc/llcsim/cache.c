@@ -54,7 +54,7 @@ static int has_avx2(void)
         return 0;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return (low & 6) == 6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
-           (b & bit_AVX2) != 0 && (b & bit_BMI2) != 0;
+           (b & bit_AVX2) != 0 && (b & bit_BMI) != 0 && (b & bit_BMI2) != 0;
 }
 
 static int same_geometry(Geometry a, Geometry b)

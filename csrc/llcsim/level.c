@@ -6,22 +6,10 @@ void level_init(Level *level, Geometry geometry, Allocate allocate)
     level->ways = geometry.ways;
     level->stride = (geometry.ways + 3) / 4 * 4;
     level->mask = (geometry.sets & (geometry.sets - 1)) == 0 ? geometry.sets - 1 : 0;
-    level->keeping = geometry.policy == TREE_PLRU       ? TREE
-                     : geometry.ways > MAX_ORDERED_WAYS ? LISTED
-                                                        : ORDERED;
     level->slots = allocate(geometry.sets * level->stride * sizeof(Slot));
-    level->order = 0;
-    if (level->keeping == LISTED)
-        return;
-    level->order = allocate(geometry.sets * sizeof level->order[0]);
-    for (uint64_t set = 0; level->keeping == ORDERED && set < geometry.sets; set++)
-        for (uint64_t way = 0; way < geometry.ways; way++)
-            level->order[set] |= way << 4 * way;
-}
-
-int level_holds(const Level *level, uint64_t line)
-{
-    return level_find(level, level_set(level, line), line) != level->ways;
+    level->tree = geometry.policy == TREE_PLRU
+                      ? allocate(geometry.sets * sizeof level->tree[0])
+                      : 0;
 }
 
 /* Move the slot at `way` to the front of its set, the others after it. */
@@ -35,28 +23,19 @@ static void to_front(Slot *slots, unsigned way)
 
 static void touch(Level *level, uint64_t set, unsigned way)
 {
-    switch (level->keeping) {
-    case ORDERED:
-        level->order[set] = order_touched(level->order[set], way);
-        break;
-    case TREE:
-        level->order[set] = tree_touched(level->order[set], way, level->ways);
-        break;
-    case LISTED:
+    if (level->tree != 0)
+        level->tree[set] = tree_touched(level->tree[set], way, level->ways);
+    else
         to_front(level->slots + set * level->stride, way);
-        break;
-    }
 }
 
-/* Empty ways first; in the kinds of LRU they are always the last. */
+/* Empty ways first; with LRU they are always the last. */
 static unsigned victim(const Level *level, uint64_t set)
 {
-    if (level->keeping == ORDERED)
-        return order_last(level->order[set], level->ways);
-    if (level->keeping == LISTED)
+    if (level->tree == 0)
         return level->ways - 1;
-    unsigned empty = level_find(level, set, 0);
-    return empty != level->ways ? empty : tree_victim(level->order[set], level->ways);
+    const unsigned empty = level_find(level, set, 0);
+    return empty != level->ways ? empty : tree_victim(level->tree[set], level->ways);
 }
 
 int level_use(Level *level, uint64_t line, uint64_t dirty, Slot *evicted)
@@ -97,11 +76,9 @@ Slot level_remove(Level *level, uint64_t line)
     if (way == level->ways)
         return 0;
     const Slot removed = slots[way];
-    if (level->keeping == LISTED)
+    if (level->tree == 0)
         for (; way + 1 < level->ways; way++)
             slots[way] = slots[way + 1];
     slots[way] = 0;
-    if (level->keeping == ORDERED)
-        level->order[set] = order_retired(level->order[set], way, level->ways);
     return removed;
 }

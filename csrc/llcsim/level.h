@@ -24,22 +24,13 @@ enum {
 typedef uint64_t Slot;
 #define DIRTY 1u
 
-#define MAX_ORDERED_WAYS 16
-
-typedef enum {
-    ORDERED, /* LRU: order[set] has the ways' numbers, four bits each, latest lowest */
-    TREE,    /* tree-PLRU: order[set] has the tree's bits, the root's is bit 1 */
-    LISTED,  /* LRU of more ways: the slots themselves stand in order of use */
-} Keeping;
-
 typedef struct {
-    Slot *slots;
-    uint64_t *order;
+    Slot *slots;     /* of each set; with LRU in order of use, the latest first */
+    uint64_t *tree;  /* tree-PLRU: of each set the tree's bits, the root's is bit 1; else NULL */
     uint64_t sets;
     uint64_t mask;   /* sets - 1 where sets is a power of two, else 0 */
     uint32_t ways;
     uint32_t stride; /* slots from set to set: ways, rounded up to four */
-    Keeping keeping;
 } Level;
 
 void level_init(Level *level, Geometry geometry, Allocate allocate);
@@ -47,36 +38,6 @@ void level_init(Level *level, Geometry geometry, Allocate allocate);
 INLINE uint64_t level_set(const Level *level, uint64_t line)
 {
     return level->mask != 0 ? line & level->mask : line % level->sets;
-}
-
-INLINE uint64_t order_position(uint64_t order, unsigned way)
-{
-    const uint64_t ones = UINT64_C(0x1111111111111111);
-    const uint64_t differs = order ^ way * ones;
-    return __builtin_ctzll((differs - ones) & ~differs & ones << 3) & ~3u;
-}
-
-/* The order with this way made the latest. */
-INLINE uint64_t order_touched(uint64_t order, unsigned way)
-{
-    const uint64_t at = order_position(order, way);
-    const uint64_t later = order & ((UINT64_C(1) << at) - 1);
-    const uint64_t earlier = order & ~UINT64_C(15) << at;
-    return earlier | later << 4 | way;
-}
-
-/* The order with this way made the one to evict next. */
-INLINE uint64_t order_retired(uint64_t order, unsigned way, unsigned ways)
-{
-    const uint64_t at = order_position(order, way);
-    const uint64_t later = order & ((UINT64_C(1) << at) - 1);
-    const uint64_t earlier = order >> 4 & ~UINT64_C(0) << at;
-    return earlier | later | (uint64_t)way << 4 * (ways - 1);
-}
-
-INLINE unsigned order_last(uint64_t order, unsigned ways)
-{
-    return order >> 4 * (ways - 1) & 15;
 }
 
 /* Each bit of the tree on the way to a leaf points away from it. */
@@ -107,8 +68,6 @@ INLINE unsigned level_find(const Level *level, uint64_t set, uint64_t line)
         way++;
     return way;
 }
-
-int level_holds(const Level *level, uint64_t line);
 
 /* Use a line, filling it if need be. Returns whether it hit; on a miss *evicted is the
  * slot that it displaced (0: none). */

@@ -88,9 +88,8 @@ typedef struct {
 } Place;
 
 typedef struct {
-    IRExpr *address; /* NULL: there is no access to emit */
     Place place;
-    UInt size;
+    UInt size; /* 0: there is no access to emit */
     Bool write;
 } Access;
 
@@ -161,16 +160,14 @@ static void add_to(Recorder *r, ULong *counter, ULong amount)
           assign(r, Ity_I64, IRExpr_Binop(Iop_Add64, before, constant(amount))));
 }
 
-/* Store one entry; guard is NULL or an I1 atom. */
-static void emit(Recorder *r, IRExpr *address, ULong tag, IRExpr *guard)
+/* Store one entry, of the temporary that is used anyway; guard is NULL or an I1 atom. */
+static void emit(Recorder *r, Place place, ULong tag, IRExpr *guard)
 {
-    IRExpr *entry;
+    IRExpr *entry = constant(place.offset + tag);
 
     tl_assert(r->entries < RESERVE);
-    if (address->tag == Iex_Const)
-        entry = constant(address->Iex.Const.con->Ico.U64 | tag);
-    else
-        entry = assign(r, Ity_I64, IRExpr_Binop(Iop_Or64, address, constant(tag)));
+    if (place.base != IRTemp_INVALID)
+        entry = assign(r, Ity_I64, IRExpr_Binop(Iop_Add64, IRExpr_RdTmp(place.base), entry));
     if (guard != NULL)
         entry = assign(r, Ity_I64, IRExpr_ITE(guard, entry, constant(0)));
     store(r, buffer_at(r, r->entries++), entry);
@@ -184,9 +181,9 @@ static ULong tag_of(UInt size, Bool write)
 static void emit_pending(Recorder *r)
 {
     const Access *p = &r->pending;
-    if (p->address != NULL)
-        emit(r, p->address, tag_of(p->size, p->write), NULL);
-    r->pending.address = NULL;
+    if (p->size != 0)
+        emit(r, p->place, tag_of(p->size, p->write), NULL);
+    r->pending.size = 0;
 }
 
 /* Before an exit: make what was recorded and counted so far visible. */
@@ -227,11 +224,11 @@ static Bool share(Recorder *r, const Access *a)
 {
     Access *p = &r->pending;
 
-    if (p->address == NULL || p->place.base != a->place.base)
+    if (p->size == 0 || p->place.base != a->place.base)
         return False;
     const ULong ahead = a->place.offset - p->place.offset;
     const Bool same = ahead == 0 && a->size == p->size;
-    if (!same && (a->write != p->write || ahead < p->size || ahead + a->size > LINE_SIZE))
+    if (!same && (a->write != p->write || ahead < p->size || ahead > LINE_SIZE - a->size))
         return False;
     if (p->write && a->write)
         r->shared_writes++;
@@ -245,8 +242,10 @@ static Bool share(Recorder *r, const Access *a)
 /* Record one access; guard is NULL or an I1 atom. */
 static void record(Recorder *r, IRExpr *address, UInt size, Bool write, IRExpr *guard)
 {
+    Place place = place_of(r, address);
+
     if (guard == NULL && size <= LINE_SIZE && !(write && r->non_temporal)) {
-        const Access a = {address, place_of(r, address), size, write};
+        const Access a = {place, size, write};
         if (!share(r, &a)) {
             emit_pending(r);
             r->pending = a;
@@ -254,15 +253,10 @@ static void record(Recorder *r, IRExpr *address, UInt size, Bool write, IRExpr *
         return;
     }
     emit_pending(r);
-    for (UInt done = 0; done < size; done += LINE_SIZE) {
+    for (UInt done = 0; done < size; done += LINE_SIZE, place.offset += LINE_SIZE) {
         const UInt part = size - done < LINE_SIZE ? size - done : LINE_SIZE;
         const UInt past_caches = write && r->non_temporal ? ENTRY_NON_TEMPORAL : 0;
-        IRExpr *at = address;
-        if (done != 0)
-            at = address->tag == Iex_Const
-                     ? constant(address->Iex.Const.con->Ico.U64 + done)
-                     : assign(r, Ity_I64, IRExpr_Binop(Iop_Add64, address, constant(done)));
-        emit(r, at, tag_of(part + past_caches, write), guard);
+        emit(r, place, tag_of(part + past_caches, write), guard);
     }
 }
 

@@ -5,7 +5,11 @@
 #include "pub_tool_libcsignal.h"
 #include "pub_tool_vki.h"
 
-#define BUFFERS 8
+/* So many that the model may fall behind in one phase of a program and catch up in the
+ * next. Those used last are used again first: the others stay cold, and cost nothing. */
+#define BUFFERS 512
+/* How many the model's thread, once asleep, is woken for. */
+#define WAKE_AT 4
 #define SPINS 300
 #define STACK_BYTES 65536
 
@@ -14,17 +18,23 @@ enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129 };
 enum { SYS_clone = 56, SYS_futex = 202, SYS_sched_setaffinity = 203, SYS_sched_getaffinity = 204 };
 #define THREAD_FLAGS 0x50f00 /* VM, FS, FILES, SIGHAND, THREAD, SYSVSEM */
 
+/* What one side advances and the other one waits for. */
 typedef struct {
-    UInt value; /* modulo 2^32 */
-    UInt awaited, target;
+    UInt value;           /* modulo 2^32 */
+    UInt awaited, target; /* whether the other side sleeps, and until which value */
+    UInt signal;          /* changes whenever it is woken */
 } Counter;
 
 static ULong buffers[BUFFERS][BUFFER_ENTRIES];
 static struct {
+    UInt buffer, client_thread;
     const ULong *end;
-    UInt client_thread;
-} filled[BUFFERS];
-static Counter produced, consumed; /* buffers so far */
+} filled[BUFFERS];                 /* in the order in which they were handed over */
+static Counter produced, consumed; /* of these so far */
+static UInt current;               /* the buffer to fill */
+static UInt idle[BUFFERS], n_idle; /* the others that are free, */
+static UInt collected;             /* among them those consumed up to here */
+static UInt hurry;                 /* the program waits for the model */
 static Bool allowed = True, tried = False, running = False;
 static ULong processors[128]; /* where this program could run at its start */
 
@@ -49,42 +59,51 @@ static Bool reached(UInt counter, UInt target)
     return (Int)(counter - target) >= 0;
 }
 
-/* A counter that one side advances and the other one waits for. */
-static void wait_for(Counter *c, UInt target, UInt spins)
+static void wake(Counter *c)
 {
-    UInt seen;
-
-    for (UInt i = 0; i < spins; i++) {
-        if (reached(load(&c->value), target))
-            return;
-        __builtin_ia32_pause();
-    }
-    c->target = target;
-    __atomic_store_n(&c->awaited, 1, __ATOMIC_SEQ_CST);
-    while (!reached(seen = load(&c->value), target))
-        system_call(SYS_futex, (long)&c->value, FUTEX_WAIT_PRIVATE, seen);
-    __atomic_store_n(&c->awaited, 0, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&c->signal, 1, __ATOMIC_SEQ_CST);
+    system_call(SYS_futex, (long)&c->signal, FUTEX_WAKE_PRIVATE, 1);
 }
 
 static void advance(Counter *c)
 {
     __atomic_store_n(&c->value, c->value + 1, __ATOMIC_SEQ_CST);
     if (load(&c->awaited) != 0 && reached(c->value, c->target))
-        system_call(SYS_futex, (long)&c->value, FUTEX_WAKE_PRIVATE, 1);
+        wake(c);
 }
 
-static void consume(UInt i)
+/* Wait for one value, or asleep for a later one unless there is a hurry. */
+static void wait_for(Counter *c, UInt value, UInt asleep, UInt spins)
 {
-    cache_set_thread(filled[i].client_thread);
-    cache_consume((const uint64_t *)buffers[i], (const uint64_t *)filled[i].end);
+    for (UInt i = 0; i < spins; i++) {
+        if (reached(load(&c->value), value))
+            return;
+        __builtin_ia32_pause();
+    }
+    c->target = asleep;
+    __atomic_store_n(&c->awaited, 1, __ATOMIC_SEQ_CST);
+    for (;;) {
+        const UInt signal = load(&c->signal);
+        if (reached(load(&c->value), load(&hurry) ? value : asleep))
+            break;
+        system_call(SYS_futex, (long)&c->signal, FUTEX_WAIT_PRIVATE, signal);
+    }
+    __atomic_store_n(&c->awaited, 0, __ATOMIC_SEQ_CST);
+}
+
+static void consume(UInt buffer, const ULong *end, UInt client_thread)
+{
+    cache_set_thread(client_thread);
+    cache_consume((const uint64_t *)buffers[buffer], (const uint64_t *)end);
 }
 
 static __attribute__((noreturn)) void model_thread(void)
 {
     system_call(SYS_sched_setaffinity, 0, sizeof processors, (long)processors);
     for (;;) {
-        wait_for(&produced, consumed.value + 1, SPINS);
-        consume(consumed.value % BUFFERS);
+        const UInt i = consumed.value % BUFFERS;
+        wait_for(&produced, consumed.value + 1, consumed.value + WAKE_AT, SPINS);
+        consume(filled[i].buffer, filled[i].end, filled[i].client_thread);
         advance(&consumed);
     }
 }
@@ -158,40 +177,56 @@ void worker_allow(Bool thread)
 {
     allowed = thread;
     system_call(SYS_sched_getaffinity, 0, sizeof processors, (long)processors);
+    for (n_idle = 0; n_idle < BUFFERS - 1; n_idle++)
+        idle[n_idle] = n_idle + 1;
 }
 
 ULong *worker_buffer(void)
 {
-    return buffers[produced.value % BUFFERS];
+    return buffers[current];
+}
+
+static UInt take_idle(void)
+{
+    /* None: wait for half of them, so that one sleep serves many. */
+    if (n_idle == 0 && collected == load(&consumed.value)) {
+        const UInt half = produced.value - BUFFERS / 2;
+        wait_for(&consumed, half, half, 0);
+    }
+    for (const UInt done = load(&consumed.value); collected != done; collected++)
+        idle[n_idle++] = filled[collected % BUFFERS].buffer;
+    return idle[--n_idle];
 }
 
 ULong *worker_hand_over(const ULong *end, UInt client_thread)
 {
-    const UInt i = produced.value % BUFFERS;
-
-    if (end == buffers[i])
-        return buffers[i];
+    if (end == buffers[current])
+        return buffers[current];
     if (!tried)
         start();
-    filled[i].end = end;
-    filled[i].client_thread = client_thread;
     if (!running) {
-        consume(i);
-        return buffers[i];
+        consume(current, end, client_thread);
+        return buffers[current];
     }
     if (!cache_has_thread(client_thread)) {
         worker_drain();
         cache_set_thread(client_thread); /* allocates, which only this thread may do */
     }
+    filled[produced.value % BUFFERS].buffer = current;
+    filled[produced.value % BUFFERS].client_thread = client_thread;
+    filled[produced.value % BUFFERS].end = end;
     advance(&produced);
-    /* Full: wait for half of them, so that one sleep serves many. */
-    if (produced.value - load(&consumed.value) == BUFFERS)
-        wait_for(&consumed, produced.value - BUFFERS / 2, 0);
-    return worker_buffer();
+    current = take_idle();
+    return buffers[current];
 }
 
 void worker_drain(void)
 {
-    if (running)
-        wait_for(&consumed, produced.value, SPINS);
+    if (!running)
+        return;
+    __atomic_store_n(&hurry, 1, __ATOMIC_SEQ_CST);
+    if (load(&produced.awaited) != 0)
+        wake(&produced);
+    wait_for(&consumed, produced.value, produced.value, SPINS);
+    __atomic_store_n(&hurry, 0, __ATOMIC_SEQ_CST);
 }

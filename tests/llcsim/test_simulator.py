@@ -98,6 +98,10 @@ class TestAccesses:
         """Accesses that share an entry: 7 reads and 1 write of two lines, beside a call's and a return's."""
         assert counted["neighbours"][:3] == [7 + 1, 1 + 1, 2]
 
+    def test_neighbours_in_descending_order_are_two(self, counted):
+        """Two stores of 8 bytes, the second right below the first, on either side of a line's edge."""
+        assert counted["descending"][1:3] == [2, 2]
+
     def test_compare_and_swap_is_a_write(self, counted):
         """`lock cmpxchg16b` misses its line once and counts as a write."""
         assert counted["cmpxchg16b"][1] >= 1

@@ -74,6 +74,8 @@ int main(void)
                                       : : "r"(area + 36864), "r"(1L) : "memory"));
     CASE("movups", __asm__ volatile("movups %%xmm0, (%0)" : : "r"(area + 45056) : "memory"));
     CASE("neighbours", neighbours(area + 40960));
+    CASE("descending", __asm__ volatile("movq %1, 64(%0)\n\tmovq %1, 56(%0)"
+                                        : : "r"(area + 49152), "r"(1L) : "memory"));
     record(0);
     return 0;
 }
