@@ -52,7 +52,7 @@ PARTS = (
     Part("Study", _ours("execution plan preparation preparers progress"), 2, 1),
     Part("Pictures", _ours("plot"), 0, 2),
     Part("Statistics", _ours("observations gather correlation correlate_text findings"), 0, 3),
-    Part("Measuring", _ours("measuring"), 2, 3),
+    Part("Measuring", _ours("measuring"), 2, 4),
     Part("Networks", _ours("patterns calibration networks models flops"), 1, 4),
     Part("Tables", _ours("table notes flags dip by_layer comparable compare export"), 0, 5),
     Part("Backends", _ours("backends"), 1, 5),
@@ -147,7 +147,7 @@ def _lines(words: list[str]) -> list[str]:
 
 
 def _texts(part: Part) -> list[str]:
-    return _lines([member.removeprefix("formfn_profile.") for member in part.members])
+    return _lines([name.removeprefix("formfn_profile.").removesuffix("_command") for name in part.members])
 
 
 def _box(title: str, lines: list[str], column: float, row: int, colour: str) -> str:
