@@ -27,7 +27,7 @@ run := $(VENV)/bin/python
 stamps := $(VENV)/stamps
 extension_sources := $(wildcard csrc/perf_event/*)
 parallel := --numprocesses $(JOBS) --dist loadgroup
-covered_wholly := formfn_profile/results.py,formfn_profile/correlate.py,formfn_profile/claims/*
+covered_wholly := formfn_profile/results.py,formfn_profile/correlation.py,formfn_profile/findings/*
 sanitizers := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g
 
 .PHONY: help llc test test-gpu-double quick coverage sanitize analyze lint docs setup clean

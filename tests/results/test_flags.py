@@ -9,7 +9,7 @@ import pytest
 
 from formfn_profile.dip import dip
 from formfn_profile.flags import drift, flags, modes, two_groups, wide
-from formfn_profile.measure.conditions import Watch
+from formfn_profile.measuring.conditions import Watch
 from formfn_profile.notes import notes
 
 
