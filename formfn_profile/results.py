@@ -204,7 +204,7 @@ class Record:
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
             if each.name in _PREFIXED:
-                flat.update({f"{each.name}_{key}": item for key, item in value.items()})
+                flat.update({f"{each.name}_{key}": _plain(item) for key, item in value.items()})
             elif each.name == "counts":
                 flat["counts"] = [dataclasses.asdict(count) for count in value]
             elif each.name != "extra":
