@@ -9,11 +9,7 @@ How large a last-level cache does a pattern want? Misses against its size, simul
 import argparse
 from pathlib import Path
 
-from formfn_profile import plot
-from formfn_profile.experiment import measure
-from formfn_profile.measuring.protocol import Protocol
-from formfn_profile.patterns import PATTERNS, PatternSpec
-from formfn_profile.plan import Point
+import formfn_profile as ff
 
 SIZES = {
     "small": {"patterns": ("dwbottleneck",), "depth": 2, "width": 16, "resolution": 32},
@@ -23,7 +19,7 @@ SIZES = {
         "width": 32,
         "resolution": 56,
     },
-    "paper": {"patterns": tuple(PATTERNS), "depth": 10, "width": 64, "resolution": 112},
+    "paper": {"patterns": tuple(ff.patterns.PATTERNS), "depth": 10, "width": 64, "resolution": 112},
 }
 
 
@@ -35,15 +31,15 @@ def main() -> None:
     options = parser.parse_args()
     grid = SIZES[options.size]
     points = [
-        Point(PatternSpec(pattern, grid["depth"], grid["width"], grid["resolution"]), backend)
+        ff.Point(ff.PatternSpec(pattern, grid["depth"], grid["width"], grid["resolution"]), backend)
         for pattern in grid["patterns"]
         for backend in ("torch", "openvino-cpu")
     ]
     file = options.out / f"cache-size-{options.size}.jsonl"
-    short = Protocol(calls=1, seconds=0, warmup_seconds=0)  # of no interest here
-    records = measure(points, file, counters="simulated", cache="paper", curve=True, protocol=short)
+    short = ff.Protocol(calls=1, seconds=0, warmup_seconds=0)  # of no interest here
+    results = ff.measure(points, counters="simulated", cache="paper", curve=True, protocol=short, out=file)
     picture = file.with_suffix(".png")
-    plot.save(plot.miss_curve_figure(records), picture)
+    ff.plot.save(ff.plot.miss_curve_figure(results), picture)
     print(f"Picture: {picture}\nRecords: {file}")
 
 

@@ -9,28 +9,24 @@ Figure 1: latency of six design patterns against depth and batch size, in PyTorc
 import argparse
 from pathlib import Path
 
-from formfn_profile import plot
-from formfn_profile.experiment import measure
-from formfn_profile.measuring.protocol import Protocol
-from formfn_profile.patterns import PATTERNS, PatternSpec
-from formfn_profile.plan import Point
+import formfn_profile as ff
 
 HAS_GPU = any(Path("/dev/dri").glob("renderD*"))
 BACKENDS = {"torch": "f32", "openvino-cpu": "f32"} | ({"openvino-gpu": "f16"} if HAS_GPU else {})
 SMALL, LARGE = {"width": 32, "resolution": 32}, {"width": 64, "resolution": 112}
 SIZES = {
     "small": {"patterns": ("dwbottleneck",), "depths": {1: (1, 2), 2: (1, 2)}, **SMALL},
-    "quick": {"patterns": tuple(PATTERNS), "depths": {1: (5, 15), 8: (5, 15)}, **SMALL},
+    "quick": {"patterns": tuple(ff.patterns.PATTERNS), "depths": {1: (5, 15), 8: (5, 15)}, **SMALL},
     "paper": {
-        "patterns": tuple(PATTERNS),
+        "patterns": tuple(ff.patterns.PATTERNS),
         "depths": {1: (10, 20, 30, 40, 50), 8: (10, 50), 32: (10, 50)},  # a batch's ends: others lie between
         **LARGE,
     },
 }
 PROTOCOLS = {
-    "small": Protocol(calls=6, seconds=0, warmup_seconds=0.1),
-    "quick": Protocol(calls=10, seconds=0.2, warmup_seconds=1),
-    "paper": Protocol(calls=6, seconds=1, warmup_seconds=5, window=2),
+    "small": ff.Protocol(calls=6, seconds=0, warmup_seconds=0.1),
+    "quick": ff.Protocol(calls=10, seconds=0.2, warmup_seconds=1),
+    "paper": ff.Protocol(calls=6, seconds=1, warmup_seconds=5, window=2),
 }
 
 
@@ -42,16 +38,18 @@ def main() -> None:
     options = parser.parse_args()
     grid = SIZES[options.size]
     points = [
-        Point(PatternSpec(pattern, depth, grid["width"], grid["resolution"], batch), backend, 1, precision)
+        ff.Point(
+            ff.PatternSpec(pattern, depth, grid["width"], grid["resolution"], batch), backend, 1, precision
+        )
         for pattern in grid["patterns"]
         for batch, depths in grid["depths"].items()
         for depth in depths
         for backend, precision in BACKENDS.items()
     ]
     file = options.out / f"figure1-{options.size}.jsonl"
-    records = measure(points, file, counters="none", protocol=PROTOCOLS[options.size])
+    results = ff.measure(points, counters="none", protocol=PROTOCOLS[options.size], out=file)
     picture = file.with_suffix(".png")
-    plot.save(plot.latency_figure(records, "depth"), picture)
+    ff.plot.save(ff.plot.latency_figure(results, "depth"), picture)
     print(f"Picture: {picture}\nRecords: {file}")
 
 

@@ -12,23 +12,24 @@ machine's own; timed kernels are held to AVX2, which is what simulated ones use.
 import argparse
 from pathlib import Path
 
-from formfn_profile import plot
-from formfn_profile.experiment import measure
-from formfn_profile.measuring.protocol import Protocol
-from formfn_profile.patterns import PATTERNS, PatternSpec
-from formfn_profile.plan import Point
+import formfn_profile as ff
 
 HAS_GPU = any(Path("/dev/dri").glob("renderD*"))
 BACKENDS = {"torch": "f32", "openvino-cpu": "f32"} | ({"openvino-gpu": "f16"} if HAS_GPU else {})
 SIZES = {
     "small": {"patterns": ("dwbottleneck",), "widths": (16, 32), "depth": 1, "resolution": 16},
-    "quick": {"patterns": tuple(PATTERNS), "widths": (32, 64), "depth": 2, "resolution": 112},
-    "paper": {"patterns": tuple(PATTERNS), "widths": (32, 64, 128, 256, 512), "depth": 10, "resolution": 112},
+    "quick": {"patterns": tuple(ff.patterns.PATTERNS), "widths": (32, 64), "depth": 2, "resolution": 112},
+    "paper": {
+        "patterns": tuple(ff.patterns.PATTERNS),
+        "widths": (32, 64, 128, 256, 512),
+        "depth": 10,
+        "resolution": 112,
+    },
 }
 PROTOCOLS = {
-    "small": Protocol(calls=6, seconds=0, warmup_seconds=0.1),
-    "quick": Protocol(calls=10, seconds=0.2, warmup_seconds=1),
-    "paper": Protocol(calls=6, seconds=1, warmup_seconds=5, window=2),
+    "small": ff.Protocol(calls=6, seconds=0, warmup_seconds=0.1),
+    "quick": ff.Protocol(calls=10, seconds=0.2, warmup_seconds=1),
+    "paper": ff.Protocol(calls=6, seconds=1, warmup_seconds=5, window=2),
 }
 
 
@@ -40,15 +41,15 @@ def main() -> None:
     options = parser.parse_args()
     grid = SIZES[options.size]
     points = [
-        Point(PatternSpec(pattern, grid["depth"], width, grid["resolution"]), backend, 1, precision)
+        ff.Point(ff.PatternSpec(pattern, grid["depth"], width, grid["resolution"]), backend, 1, precision)
         for pattern in grid["patterns"]
         for width in grid["widths"]
         for backend, precision in BACKENDS.items()
     ]
     file = options.out / f"figure4-{options.size}.jsonl"
-    records = measure(points, file, isa="avx2", protocol=PROTOCOLS[options.size])
+    results = ff.measure(points, isa="avx2", protocol=PROTOCOLS[options.size], out=file)
     picture = file.with_suffix(".png")
-    plot.save(plot.misses_figure(records, "width"), picture)
+    ff.plot.save(ff.plot.misses_figure(results, "width"), picture)
     print(f"Picture: {picture}\nRecords: {file}")
 
 

@@ -11,28 +11,24 @@ Needs pytorchcv (pip install pytorchcv --no-deps).
 import argparse
 from pathlib import Path
 
-from formfn_profile import models, plot
-from formfn_profile.experiment import measure
-from formfn_profile.measuring.protocol import Protocol
-from formfn_profile.networks import NETWORKS
-from formfn_profile.plan import Point
+import formfn_profile as ff
 
 SIZES = {
     "small": ("mobilenetv2",),
     "quick": ("resnet18", "resnet50", "mobilenetv2", "darts", "darts-optimized"),
-    "paper": tuple(NETWORKS),
+    "paper": tuple(ff.networks.NETWORKS),
 }
 PROTOCOLS = {
-    "small": Protocol(calls=6, seconds=0, warmup_seconds=0.1),
-    "quick": Protocol(calls=10, seconds=0.3, warmup_seconds=2),
-    "paper": Protocol(calls=20, seconds=1, warmup_seconds=5),
+    "small": ff.Protocol(calls=6, seconds=0, warmup_seconds=0.1),
+    "quick": ff.Protocol(calls=10, seconds=0.3, warmup_seconds=2),
+    "paper": ff.Protocol(calls=20, seconds=1, warmup_seconds=5),
 }
 
 
 def backends(name: str) -> tuple[str, ...]:
     """Every network natively and in OpenVINO; DARTS in more forms of PyTorch."""
     if name == "darts-optimized":
-        return (NETWORKS[name].torch_backend,)
+        return (ff.networks.NETWORKS[name].torch_backend,)
     without = ("torch-no-onednn",) if name == "darts" else ()
     return ("torch", *without, "openvino-cpu")
 
@@ -43,13 +39,12 @@ def main() -> None:
     parser.add_argument("--paper", dest="size", action="store_const", const="paper")
     parser.add_argument("--out", type=Path, default=Path("formfn_results"))
     options = parser.parse_args()
-    points = [
-        Point(models.resolve(name), backend) for name in SIZES[options.size] for backend in backends(name)
-    ]
+    names = SIZES[options.size]
+    points = [ff.Point(ff.models.resolve(name), backend) for name in names for backend in backends(name)]
     file = options.out / f"figure5-{options.size}.jsonl"
-    records = measure(points, file, counters="none", protocol=PROTOCOLS[options.size])
+    results = ff.measure(points, counters="none", protocol=PROTOCOLS[options.size], out=file)
     picture = file.with_suffix(".png")
-    plot.save(plot.networks_figure(records), picture)
+    ff.plot.save(ff.plot.networks_figure(results), picture)
     print(f"Picture: {picture}\nRecords: {file}")
 
 

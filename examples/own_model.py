@@ -12,11 +12,7 @@ from pathlib import Path
 
 from torch import nn
 
-from formfn_profile import models, table
-from formfn_profile.experiment import measure
-from formfn_profile.measuring.protocol import Protocol
-from formfn_profile.notes import notes
-from formfn_profile.plan import Point
+import formfn_profile as ff
 
 
 def small() -> nn.Module:
@@ -39,12 +35,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("formfn_results"))
     options = parser.parse_args()
     sys.path.insert(0, str(Path(__file__).parent))
-    spec = models.resolve("own_model:small", [models.Input.parse("1x3x64x64")])
-    points = [Point(spec, backend) for backend in ("torch", "openvino-cpu")]
-    short = Protocol(calls=10, seconds=0.1, warmup_seconds=0.5)
     file = options.out / "own-model.jsonl"
-    records = measure(points, file, counters=options.counters, protocol=short)
-    print("\n".join([table.render(records), "", *notes(records, ""), f"Records: {file}"]))
+    short = ff.Protocol(calls=10, seconds=0.1, warmup_seconds=0.5)
+    results = ff.measure("own_model:small", "1x3x64x64", counters=options.counters, protocol=short, out=file)
+    print(f"{results}\nRecords: {file}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from formfn_profile.results import Record
 
+__all__ = ["Layer", "Layers", "of_records"]
+
 
 @dataclass(frozen=True)
 class Layer:

@@ -13,6 +13,8 @@ from formfn_profile.errors import ResultsError
 if TYPE_CHECKING:
     from pathlib import Path
 
+__all__ = ["Ceilings"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ceilings:

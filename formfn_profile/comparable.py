@@ -7,6 +7,7 @@ import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from formfn_profile.brief import brief
 from formfn_profile.errors import ResultsError
 from formfn_profile.flags import WIDE_INTERVAL, flags
 from formfn_profile.results import KEY
@@ -64,7 +65,7 @@ def bar(sides: Sides, good: Sides, *, machine: bool) -> str | None:
         if not left and side[-1].status == "ok":
             return f"{name} has not measured it"
         if not left:
-            return f"{side[-1].status} in {name}: {side[-1].reason}"
+            return f"{side[-1].status} in {name}: {brief(side[-1].reason)}"
     if machine:
         for key in _MACHINE:
             differing = _differ(good, "machine", key)
@@ -112,7 +113,9 @@ def notes(sides: Sides, good: Sides) -> tuple[str, ...]:
     for name, side in zip(SIDES, sides, strict=True):
         bad = [record for record in side if record.status != "ok"]
         if bad:
-            found.append(f"{len(bad)} of {len(side)} processes {bad[-1].status} in {name}: {bad[-1].reason}")
+            found.append(
+                f"{len(bad)} of {len(side)} processes {bad[-1].status} in {name}: {brief(bad[-1].reason)}"
+            )
     doubts = [Counter(flag.name for record in side for flag in flags(record)) for side in good]
     for what in dict.fromkeys(itertools.chain(*doubts)):
         if what != WIDE_INTERVAL:  # of the calls of a process, which are one number here

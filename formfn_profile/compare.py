@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from formfn_profile.comparable import Sides
     from formfn_profile.results import Record
 
+__all__ = ["Comparison", "compare"]
+
 MARGIN = 0.05
 LATENCY = "latency"
 END_TO_END = "end to end"

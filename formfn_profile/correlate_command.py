@@ -33,30 +33,23 @@ def parser(prog: str = "python -m formfn_profile correlate") -> argparse.Argumen
 def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profile correlate") -> int:
     """Run the command and return its exit status: 0, 1 for unreadable records, 2 for wrong options."""
     options = parser(prog).parse_args(argv)
-    from formfn_profile.correlate_text import association_line, correlation_lines, slope_lines
-    from formfn_profile.correlation import compare_slopes, correlations, slopes
+    from formfn_profile.display import Correlations
     from formfn_profile.errors import FormfnError
     from formfn_profile.gather import gather
 
     try:
-        records = gather(options.records)
+        found = Correlations.of(gather(options.records))
     except FormfnError as error:
         print(f"{prog}: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
-    found, blocks = correlations(records), slopes(records)
     if options.json:
         plain = {
-            "correlations": [dataclasses.asdict(each) for each in found],
-            "slopes": [dataclasses.asdict(each) for each in blocks],
+            "correlations": [dataclasses.asdict(each) for each in found.backends],
+            "slopes": [dataclasses.asdict(each) for each in found.slopes],
         }
         print(json.dumps(_finite(plain), indent=1, allow_nan=False))
-        return 0
-    for each in found:
-        print("\n".join([*correlation_lines(each), ""]))
-    print("\n".join(slope_lines(blocks)))
-    for backend, across in compare_slopes(blocks).items():
-        print(f"\nFor a block, over patterns and widths, {backend}:")
-        print("\n".join(f"  {association_line(each)}" for each in across))
+    else:
+        print(found)
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from formfn_profile.table import quantity
+from formfn_profile.tabular import Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,19 +54,16 @@ def coefficient_text(found: Coefficient) -> str:
 
 
 def slope_lines(found: Sequence[Slopes]) -> list[str]:
-    """Return a table of what one block adds."""
+    """Return a table of what one block adds, as lines."""
     if not found:
         return ["No pattern was measured at two depths: no slopes."]
-    lines = [list(SLOPE_COLUMNS), *(slope_cells(each) for each in found)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    table = [
-        "  ".join(
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ).rstrip()
-        for cells in lines
-    ]
-    return [f"What one block adds ({found[0].label}):", *table]
+    return slope_table(found).text().splitlines()
+
+
+def slope_table(found: Sequence[Slopes]) -> Table:
+    """Return a table of what one block adds."""
+    title = f"What one block adds ({found[0].label}):"
+    return Table(title, SLOPE_COLUMNS, [slope_cells(each) for each in found], left=SLOPE_COLUMNS[:2])
 
 
 def slope_cells(found: Slopes) -> list[str]:

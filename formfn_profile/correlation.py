@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from formfn_profile.results import Record
 
+__all__ = ["Association", "Coefficient", "Correlation", "Slopes", "compare_slopes", "correlations", "slopes"]
+
 PAIRS = (
     ("latency", "FLOPs"),
     ("latency", "LLC misses"),

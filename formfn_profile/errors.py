@@ -12,6 +12,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+__all__ = [
+    "BackendError",
+    "FormfnError",
+    "MeasurementError",
+    "NetworkError",
+    "PatternError",
+    "ResultsError",
+    "UnavailableError",
+    "UnknownBackendError",
+    "UnknownFigureError",
+    "UnknownNameError",
+    "UnknownNetworkError",
+    "UnknownPatternError",
+]
+
 
 class FormfnError(Exception):
     """Whatever this package refuses or could not do."""

@@ -11,11 +11,13 @@ import tempfile
 import time
 import uuid
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from formfn_profile.brief import brief
 from formfn_profile.measuring.crew import Crew, Outcome
 from formfn_profile.measuring.machine import machine, software_of, usable_cpus
 from formfn_profile.measuring.messages import Job
@@ -56,8 +58,9 @@ class Study:
         if self.plan.against:
             self._machines[self.plan.against] = here | software_of(self.plan.against)
 
+    @cached_property
     def left(self) -> list[Task]:
-        """Return the tasks of the plan that are not done."""
+        """The tasks of the plan that are not done."""
         return [task for task in self.plan.tasks() if self._record(task).identity not in self.done]
 
     def records(self, progress: Progress) -> Generator[tuple[Task, Record]]:
@@ -69,7 +72,7 @@ class Study:
         the reason. Closing the iterator ends every process it started.
         """
         self._progress = progress
-        left = self.left()
+        left = self.left
         for task in left:
             self._progress.estimate.plan((task.phase.name, task.point.backend), task.point.size)
         with (
@@ -121,7 +124,7 @@ class Study:
         point, name = task.point, task.phase.name
         record = self._record(task, **_measured(point, prepared, outcome))
         self._progress.estimate.finish((name, point.backend), point.size, seconds)
-        ended = name if record.status == "ok" else f"{name}: {record.reason}"
+        ended = name if record.status == "ok" else f"{name}: {brief(record.reason)}"
         self._progress.done(str(point), ended, failed=record.status == "failed")
         return task, record
 

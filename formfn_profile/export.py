@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from formfn_profile.results import Record
 
+__all__ = ["benchmark_name", "to_pyperf", "write_csv"]
+
 CALLS = 50
 """Calls of a process that pyperf gets: as many as it makes at least, by default."""
 

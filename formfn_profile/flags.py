@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from formfn_profile.results import Record
 
+__all__ = ["Flag", "flags"]
+
 WIDE_INTERVAL = "wide interval"
 FEWEST = 10  # samples, below which neither drift nor modes can be told from chance
 

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, final
 if TYPE_CHECKING:
     import torch
 
+__all__ = ["FORMULAS", "FlopCount", "ModuleCount", "count"]
+
 Formula = Callable[[Sequence[Any], Mapping[str, Any], Any], int]
 
 _MOVES = """_to_copy arange cat clone constant_pad_nd contiguous copy_ detach empty empty_like fill_ full

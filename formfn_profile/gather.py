@@ -31,11 +31,22 @@ def gather(paths: Iterable[Path]) -> list[Record]:
                 f"{path} holds no record. Measure first: formfn-profile llc --pattern all --out {path}"
             )
         records += found
-    machines = dict.fromkeys(tuple(str(record.machine.get(key)) for key in _SAME) for record in records)
+    return one_machine(records)
+
+
+def one_machine(records: Iterable[Record]) -> list[Record]:
+    """
+    Return the records in the order they were measured.
+
+    Raises:
+        ResultsError: They are of several machines.
+    """
+    found = sorted(records, key=lambda record: record.time)
+    machines = dict.fromkeys(tuple(str(record.machine.get(key)) for key in _SAME) for record in found)
     if len(machines) > 1:
         named = "; ".join(", ".join(machine) for machine in machines)
         raise ResultsError(
             f"these records are of {len(machines)} machines ({named}), and latencies of one say nothing of"
             " another. Give one machine's"
         )
-    return sorted(records, key=lambda record: record.time)
+    return found

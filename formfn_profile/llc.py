@@ -78,35 +78,21 @@ def _run(options: argparse.Namespace, check: Callable[[], None]) -> int:
 
 
 def _points(options: argparse.Namespace) -> tuple[Point, ...]:
-    """Backends follow one another for each network: a machine's drift hits all alike."""
-    from formfn_profile.plan import Point
+    from formfn_profile import grid
 
-    specs = (
-        _patterns(options) if options.pattern else running.model_specs(options, options.model, options.batch)
-    )
-    return tuple(
-        Point(spec, backend, options.threads, options.precision)
-        for spec in specs
-        for backend in options.backends
-    )
-
-
-def _patterns(options: argparse.Namespace) -> list[Spec]:
-    from formfn_profile import patterns
-    from formfn_profile.patterns import PatternSpec
-
-    return [
-        PatternSpec(
-            patterns.get(name).name,
-            depth=depth,
-            width=options.width,
-            resolution=options.resolution,
-            batch=options.batch,
+    specs: Sequence[Spec]
+    if options.pattern:
+        specs = grid.pattern_specs(
+            options.pattern,
+            depths=options.depths,
+            widths=(options.width,),
+            resolutions=(options.resolution,),
+            batches=(options.batch,),
             expansion=options.expansion,
         )
-        for name in (patterns.PATTERNS if options.pattern == ("all",) else options.pattern)
-        for depth in options.depths
-    ]
+    else:
+        specs = running.model_specs(options, options.model, options.batch)
+    return grid.points(specs, options.backends, threads=(options.threads,), precisions=(options.precision,))
 
 
 if __name__ == "__main__":

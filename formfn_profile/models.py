@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
     from formfn_profile.backends.inputs import Model
 
+__all__ = ["Built", "Input", "ModelSpec", "build", "resolve"]
+
 _INPUT = re.compile(r"(\d+(?:x\d+)*)(?::(\w+))?")
-_DTYPES = {
+DTYPES = {
     "f32": "float32",
     "f64": "float64",
     "i64": "int64",
@@ -35,6 +37,7 @@ _DTYPES = {
     "u8": "uint8",
     "bool": "bool",
 }
+"""Types of inputs: our short names, and PyTorch's."""
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _FILES = (".pt2", ".pt", ".pth", ".ts", ".onnx", ".xml")
 _INTEGERS_BELOW = 2
@@ -58,10 +61,10 @@ class Input:
         match = _INPUT.fullmatch(text.strip())
         shape = tuple(int(part) for part in match[1].split("x")) if match else ()
         dtype = (match[2] if match else None) or "f32"
-        if not shape or min(shape) < 1 or dtype not in _DTYPES:
+        if not shape or min(shape) < 1 or dtype not in DTYPES:
             raise NetworkError(
                 f"cannot read the input {text!r}: expected a shape and perhaps a type, such as"
-                f" 1x3x224x224 or 1x128:i64 (types: {', '.join(_DTYPES)})"
+                f" 1x3x224x224 or 1x128:i64 (types: {', '.join(DTYPES)})"
             )
         return cls(shape, dtype)
 
@@ -82,7 +85,7 @@ class Input:
             count, _, height, width = self.shape
             return calibration.images(count, height, width, seed)
         generator = torch.Generator().manual_seed(seed)
-        dtype: torch.dtype = getattr(torch, _DTYPES[self.dtype])
+        dtype: torch.dtype = getattr(torch, DTYPES[self.dtype])
         if dtype.is_floating_point:
             return torch.randn(self.shape, generator=generator, dtype=dtype)
         return torch.randint(0, _INTEGERS_BELOW, self.shape, generator=generator).to(dtype)
@@ -113,7 +116,8 @@ class ModelSpec:
     `source` is one of `networks.NETWORKS`, ``package.module:function`` (a function without arguments
     that returns a module), or a file: what `torch.export.save` wrote (.pt2), TorchScript (.pt), ONNX
     (.onnx), OpenVINO IR (.xml); `digest` is the SHA-256 of its bytes then. `trust` lets a pickled module
-    be loaded, which runs whatever code is in the file.
+    be loaded, which runs whatever code is in the file. Or it is the name of a module that was in memory, and
+    `packed` is what `live.pack` made of it, `digest` the SHA-256 of that.
     """
 
     source: str
@@ -128,6 +132,7 @@ class ModelSpec:
     width: int | None = None
     resolution: int | None = None
     expansion: int | None = None
+    packed: bytes | None = field(default=None, repr=False, compare=False)  # `digest` stands for it
 
     @property
     def network(self) -> str:
@@ -283,7 +288,7 @@ def _static_inputs(path: Path) -> tuple[Input, ...]:
 
 
 def _short(dtype: str, path: Path) -> str:
-    known = {long: short for short, long in _DTYPES.items()}
+    known = {long: short for short, long in DTYPES.items()}
     if dtype not in known:
         raise NetworkError(f"{path} has an input of type {dtype}, which is not one of {', '.join(known)}")
     return known[dtype]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     import torch
 
+__all__ = ["NETWORKS", "Network", "build", "example_input", "get"]
+
 _CALIBRATION_IMAGES = 2
 _CALIBRATION_SEED = 1_000_000  # far from those of example inputs
 

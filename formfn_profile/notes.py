@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from formfn_profile.brief import brief
 from formfn_profile.flags import flags
 from formfn_profile.results import Record, Row, pair
 from formfn_profile.table import cache_figures
@@ -37,10 +38,10 @@ def notes(records: Sequence[Record], why: str) -> list[str]:
 def _source(records: Sequence[Record], why: str) -> list[str]:
     counted = [count for record in records for count in record.counts]
     if not counted:
-        return [f"Counts: none. {why}"]
+        return [f"Counts: none. {why}".rstrip()]
     source = counted[0].source
     if source == "simulated":
-        return [f"Counts: simulated, a call in its steady state, user space. {why}"]
+        return [f"Counts: simulated, a call in its steady state, user space. {why}".rstrip()]
     exclusions = counted[0].exclusions
     without = f", without {', '.join(exclusions)}" if exclusions else ""
     scaled = (
@@ -49,7 +50,7 @@ def _source(records: Sequence[Record], why: str) -> list[str]:
     unproven = sorted({count.event for count in counted if count.validated is False})
     if unproven:
         scaled += f" Known misses have not counted right on this machine: {', '.join(unproven)}."
-    return [f"Counts: {source}, scope {counted[0].scope}{without}. {why}{scaled}"]
+    return [f"Counts: {source}, scope {counted[0].scope}{without}. {why}{scaled}".rstrip()]
 
 
 def _caches(records: Sequence[Record]) -> list[str]:
@@ -111,7 +112,8 @@ def _outputs(rows: Sequence[Row]) -> list[str]:
     errors: dict[str, list[float]] = {}
     unchecked: list[str] = []
     for row in rows:
-        for record in filter(None, (row.timed, row.counted)):
+        once = [row.timed] if row.counted is row.timed else [row.timed, row.counted]
+        for record in filter(None, once):
             if record.output_error is not None:
                 errors.setdefault(record.precision, []).append(record.output_error)
             elif record is row.timed:
@@ -144,7 +146,7 @@ def _doubts(rows: Sequence[Row]) -> list[str]:
 def _failures(records: Sequence[Record]) -> list[str]:
     return [
         f"{record.status.capitalize()}: {record.title} on {record.backend}, "
-        f"{'simulated' if record.launcher == 'llcsim' else 'native'}: {record.reason}"
+        f"{'simulated' if record.launcher == 'llcsim' else 'native'}: {brief(record.reason)}"
         for record in records
         if record.status != "ok"
     ]

@@ -10,6 +10,7 @@ import statistics
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from formfn_profile.brief import brief
 from formfn_profile.networks import NETWORKS
 from formfn_profile.samples import summarize
 from formfn_profile.table import CacheFigures, cache_figures
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from formfn_profile.results import PointKey, Record
+
+__all__ = ["Estimate", "Observation", "Sweep", "best", "observations", "speed_up", "sweeps"]
 
 NATIVE = "torch"
 CPU = "openvino-cpu"
@@ -325,7 +328,7 @@ def gpu_reason(points: Iterable[Observation]) -> str:
     """Say why there is nothing of a GPU."""
     for each in points:
         if each.point.backend == GPU and each.failures:
-            return f"not measured: {each.failures[-1].reason}"
+            return f"not measured: {brief(each.failures[-1].reason)}"
     return "not measured (name the backend openvino-gpu on a machine that has one)"
 
 

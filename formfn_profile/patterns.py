@@ -20,6 +20,18 @@ from formfn_profile.errors import PatternError, UnknownPatternError
 if TYPE_CHECKING:
     import torch
 
+__all__ = [
+    "PATTERNS",
+    "Convolution",
+    "Pattern",
+    "PatternSpec",
+    "build",
+    "example_input",
+    "get",
+    "macs",
+    "register",
+]
+
 CLASSES = 10
 REDUCTION = 4
 GROUPS = 8

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from formfn_profile.preparation import Spec
     from perfcounters.caches import Processor
 
+__all__ = ["Point"]
+
 
 @dataclass(frozen=True)
 class Point:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from formfn_profile import backends, models, patterns
+from formfn_profile import backends, live, models, patterns
 from formfn_profile.backends.inputs import one_array
 from formfn_profile.errors import FormfnError, NetworkError, UnavailableError
 from formfn_profile.models import Built, ModelSpec
@@ -106,19 +106,23 @@ def build(spec: Spec) -> Network:
 
     from formfn_profile import flops
 
-    if isinstance(spec, PatternSpec):
-        built = Built(patterns.build(spec), (patterns.example_input(spec),))
-    else:
-        built = models.build(spec)
-    module = built.module
+    network = built(spec)
+    module = network.module
     if module is None:
-        return Network(built, None, None)
+        return Network(network, None, None)
     with torch.inference_mode():
-        leaves = _pytree.tree_leaves(module(*built.inputs))
+        leaves = _pytree.tree_leaves(module(*network.inputs))
     outputs = [leaf.float().numpy() for leaf in leaves if isinstance(leaf, torch.Tensor)]
     if not outputs:
         raise NetworkError(f"{spec} returns no tensor")
-    return Network(built, flops.count(module, *built.inputs), one_array(outputs))
+    return Network(network, flops.count(module, *network.inputs), one_array(outputs))
+
+
+def built(spec: Spec) -> Built:
+    """Build the network of `spec` and its inputs."""
+    if isinstance(spec, PatternSpec):
+        return Built(patterns.build(spec), (patterns.example_input(spec),))
+    return models.build(spec) if spec.packed is None else live.unpack(spec)
 
 
 def relative_error(output: np.ndarray, reference: np.ndarray) -> float:

@@ -20,6 +20,8 @@ from typing import Any, Literal
 
 from formfn_profile.errors import ResultsError
 
+__all__ = ["Count", "Record", "Row", "pair"]
+
 SCHEMA = 2
 LINE_BYTES = 64
 
@@ -76,6 +78,16 @@ class Count:
         """Median count a call; None if no call could be counted."""
         counted = [sample for sample in self.samples if sample is not None]
         return float(statistics.median(counted)) if counted else None
+
+    def describe(self) -> str:
+        """Say what was counted, by what, and why it is not there where it isn't."""
+        words = [self.event, self.source, *([f"cache {self.cache}"] if self.cache else [])]
+        words += [text for text in (self.encoding, self.definition) if text]
+        words += [f"scope {self.scope}"] if self.scope else []
+        words += [f"without {name}" for name in self.exclusions]
+        words += ["a scaled estimate"] if self.scaled else []
+        words += [f"not counted: {self.reason}"] if self.value is None and self.reason else []
+        return ", ".join(words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,11 +255,13 @@ class Record:
 class Row:
     """
     One point as a reader wants it: the record that timed it beside the one that counted it (the same
-    one with hardware). `processes` are the records of the fresh processes that timed it, by number.
+    one with hardware). `processes` are the records of the fresh processes that timed it, by number; `last`
+    is its last record, whatever that holds.
     """
 
     timed: Record | None
     counted: Record | None
+    last: Record
     failures: tuple[Record, ...] = ()
     processes: Mapping[int, Record] = field(default_factory=dict)
 
@@ -263,7 +277,7 @@ class Row:
     @property
     def point(self) -> Record:
         """Any record of the point, for what was asked for and the work in it."""
-        found = self.timed or self.counted or self.failures[-1]
+        found = self.timed or self.counted or self.last
         if found.flops is None and self.counted and self.counted.flops is not None:
             return self.counted
         return found
@@ -276,7 +290,7 @@ def pair(records: Iterable[Record]) -> list[Row]:
     """
     rows: dict[PointKey, Row] = {}
     for record in records:
-        row = rows.get(record.key, Row(None, None))
+        row = dataclasses.replace(rows.get(record.key) or Row(None, None, record), last=record)
         if record.status != "ok":
             row = dataclasses.replace(row, failures=(*row.failures, record))
         else:

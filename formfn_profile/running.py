@@ -11,7 +11,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from formfn_profile.options import integer, names, seconds
 
@@ -25,19 +25,10 @@ if TYPE_CHECKING:
     from formfn_profile.plan import Plan, Point
     from formfn_profile.preparation import Spec
     from formfn_profile.results import Record
-    from perfcounters.caches import Level, Processor
+    from formfn_profile.source import Source
 
 INTERRUPTED = 130
 FOLDER = Path("formfn_results")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where counts come from, and `why`, in a sentence."""
-
-    counters: Literal["hardware", "simulated", "none"]
-    why: str
-    processors: tuple[Processor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -201,47 +192,10 @@ def model_specs(options: argparse.Namespace, sources: Sequence[str], batch: int 
 
 
 def choose_source(options: argparse.Namespace) -> Source:
-    """Choose where counts come from, once, before anything long begins."""
-    from formfn_profile.errors import MeasurementError
-    from perfcounters import caches
+    """Choose where counts come from, as the options want it."""
+    from formfn_profile import source
 
-    modelled = " ".join(
-        f"{name} {value}"
-        for name, value in (
-            ("--cache", None if options.cache == "host" else options.cache),
-            ("--L2", options.l2),
-        )
-        if value
-    ) or ("--curve" if options.curve else "")
-    if modelled:
-        if options.counters in ("hardware", "none"):
-            reason = {
-                "hardware": f"counts in this machine's own caches, not in those of {modelled}",
-                "none": f"counts nothing, and {modelled} says what to count in",
-            }[options.counters]
-            raise MeasurementError(f"--counters {options.counters} {reason}. Leave one of the two out")
-        why = f"They were asked for, by {modelled}."
-    elif options.counters == "none":
-        return Source("none", "None were asked for, by --counters none.")
-    elif options.counters == "simulated":
-        why = "They were asked for, by --counters simulated."
-    else:
-        from perfcounters import trust
-
-        trusted = trust.llc()
-        if trusted.trusted or options.counters == "hardware":
-            return Source("hardware", trusted.reason)
-        why = trusted.reason
-    return Source("simulated", why, caches.resolve(options.cache or "host,paper", l2=_l2(options.l2)))
-
-
-def _l2(text: str | None) -> Level | Literal["keep"] | None:
-    """Read ``--L2``: a cache, none, or (where it was not given) each processor's own."""
-    from perfcounters.caches import Level
-
-    if text is None:
-        return "keep"
-    return None if text == "none" else Level.parse(text)
+    return source.choose(options.counters, cache=options.cache, l2=options.l2, curve=options.curve)
 
 
 def make_plan(options: argparse.Namespace, points: Sequence[Point], source: Source) -> Plan:
@@ -294,25 +248,19 @@ def run(
 
 def _measure(study: Study, why: str, output: Output) -> list[Record]:
     from formfn_profile.progress import Progress
+    from formfn_profile.recording import recorded
     from formfn_profile.store import Store
 
-    plan, records = study.plan, []
+    records = []
     with contextlib.ExitStack() as stack:
         stores: dict[str | None, Store] = {None: stack.enter_context(Store(output.records))}
-        if plan.against and output.against:
-            stores[plan.against] = stack.enter_context(Store(output.against))
-        progress = stack.enter_context(contextlib.closing(Progress(len(study.left()))))
+        if study.plan.against and output.against:
+            stores[study.plan.against] = stack.enter_context(Store(output.against))
         if output.picture:
             _check_writable(output.picture)
-        if plan.counters == "simulated":
-            from perfcounters import simulator
-
-            simulator.ensure_built(progress=progress.note)
-        notices = [store.notice for store in stores.values()]
-        for line in filter(None, (*notices, f"Counts: {plan.counters}. {why}")):
-            progress.note(line)
-        for task, record in stack.enter_context(contextlib.closing(study.records(progress))):
-            stores[task.phase.interpreter].append(record)
+        progress = stack.enter_context(contextlib.closing(Progress(len(study.left))))
+        found = stack.enter_context(contextlib.closing(recorded(study, stores, why, progress)))
+        for task, record in found:
             if task.phase.interpreter is None:
                 records.append(record)
             if output.as_json:

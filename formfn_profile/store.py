@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gzip
 import json
 import os
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from formfn_profile.errors import ResultsError
@@ -14,11 +16,13 @@ from formfn_profile.results import SCHEMA, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from os import PathLike
     from types import TracebackType
 
     import pandas as pd
     from typing_extensions import Self
+
+__all__ = ["load", "read", "save", "to_pandas"]
 
 
 class Store:
@@ -148,6 +152,29 @@ def load(path: Path) -> list[Record]:
         ResultsError: The file cannot be read, or a finished line is not a record.
     """
     return list(read(path))
+
+
+def save(records: Iterable[Record], path: str | PathLike[str], *, overwrite: bool = False) -> None:
+    """
+    Write records to a file that is not there yet, or with `overwrite` in place of one that is; a file named
+    `.gz` is written as gzip.
+
+    Raises:
+        ResultsError: The file is there, or cannot be written.
+    """
+    file = Path(path)
+    if file.exists() and not overwrite:
+        raise ResultsError(f"{file} is there already. Name another file, or say overwrite=True")
+    data = "".join(json.dumps(record.to_dict(), allow_nan=False) + "\n" for record in records).encode()
+    new = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        new.write_bytes(gzip.compress(data) if file.suffix == ".gz" else data)
+        new.replace(file)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink()
+        raise ResultsError(f"cannot write records to {file}: {error.strerror}. Name another file") from None
 
 
 def to_pandas(records: Iterable[Record]) -> pd.DataFrame:

@@ -8,9 +8,8 @@ again; failed points are. Each record is on disk before the next point starts.
 from __future__ import annotations
 
 import sys
-from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from formfn_profile import running
 from formfn_profile.options import Parser, integers, names, settings
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
     from formfn_profile.plan import Point
     from formfn_profile.preparation import Spec
-
-PRECISIONS = ("f32", "f16", "bf16")
 
 
 def parser(prog: str = "python -m formfn_profile study") -> argparse.ArgumentParser:
@@ -73,6 +70,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profil
     Run the command and return its exit status: 0, 1 for a fault or a failed point, 2 for wrong options,
     130 for Ctrl-C.
     """
+    from formfn_profile.grid import PRECISIONS
+
     words = list(sys.argv[1:] if argv is None else argv)
     made = parser(prog)
     config = made.parse_args(words).config
@@ -100,29 +99,20 @@ def _run(options: argparse.Namespace, check: Callable[[], None]) -> int:
 
 
 def _points(options: argparse.Namespace) -> tuple[Point, ...]:
-    """Every combination; the backends of a network follow one another, so that drift hits all alike."""
-    from formfn_profile.plan import Point
+    from formfn_profile import grid
 
-    grid: list[tuple[Any, ...]] = list(product(options.threads, options.precisions, options.backends))
-    return tuple(
-        Point(spec, backend, threads, precision)
-        for spec in _specs(options)
-        for threads, precision, backend in grid
-    )
-
-
-def _specs(options: argparse.Namespace) -> list[Spec]:
-    from formfn_profile import patterns
-    from formfn_profile.patterns import PatternSpec
-
-    chosen = tuple(patterns.PATTERNS) if options.pattern == ("all",) else options.pattern
-    grid = product(chosen, options.batches, options.resolutions, options.widths, options.depths)
     specs: list[Spec] = [
-        PatternSpec(patterns.get(name).name, depth=depth, width=width, resolution=resolution, batch=batch)
-        for name, batch, resolution, width, depth in grid
+        *grid.pattern_specs(
+            options.pattern,
+            depths=options.depths,
+            widths=options.widths,
+            resolutions=options.resolutions,
+            batches=options.batches,
+        )
     ]
-    batches = (1,) if options.input else options.batches
-    return specs + [spec for batch in batches for spec in running.model_specs(options, options.model, batch)]
+    for batch in (1,) if options.input else options.batches:
+        specs += running.model_specs(options, options.model, batch)
+    return grid.points(specs, options.backends, threads=options.threads, precisions=options.precisions)
 
 
 if __name__ == "__main__":

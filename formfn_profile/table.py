@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from formfn_profile.results import LINE_BYTES, Record, Row, pair
 from formfn_profile.samples import summarize
+from formfn_profile.tabular import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +23,7 @@ _GROUPS = (
     ("bytes a FLOP", ("from", "to memory")),
 )
 _LEFT = ("network", "backend", "cache")
+_EVENTS = {"instr.": "instructions", "misses": "LLC-misses", "references": "LLC-references"}
 
 
 @dataclass(frozen=True)
@@ -95,15 +97,20 @@ def speed_up(row: Row, rows: Iterable[Row]) -> float | None:
     return theirs.median / ours.median if ours and theirs else None
 
 
-def render(records: Sequence[Record]) -> str:
+def tables(records: Sequence[Record]) -> list[Table]:
     """
-    Return the table: one part for what differs in depth alone, and one for the networks that have none; a
-    row for each network and backend, a line for each cache.
+    Return the tables of a study: one for what differs in depth alone, and one for the networks that have
+    none; a row for each network and backend, a line for each cache.
     """
     parts: dict[str, list[Row]] = {}
     for row in pair(records):
         parts.setdefault(_title(row.point), []).append(row)
-    return "\n\n".join(_part(title, rows) for title, rows in parts.items())
+    return [_table(title, rows) for title, rows in parts.items()]
+
+
+def render(records: Sequence[Record]) -> str:
+    """Return the tables of a study as text."""
+    return "\n\n".join(each.text() for each in tables(records))
 
 
 def quantity(value: float | None) -> str:
@@ -142,11 +149,21 @@ def _title(point: Record) -> str:
     return f"{point.network}, {size}, {ran}"
 
 
-def _part(title: str, rows: Sequence[Row]) -> str:
+def _table(title: str, rows: Sequence[Row]) -> Table:
     lines: list[list[str]] = []
+    hints: dict[tuple[int, int], str] = {}
     for row in rows:
+        hints.update(_hints(row, len(lines)))
         lines += _lines(row, speed_up(row, rows))
-    return "\n".join([title, *_layout(lines, "network" if rows[0].point.depth is None else "depth")])
+    first = "network" if rows[0].point.depth is None else "depth"
+    return Table(
+        title,
+        tuple(first if name == "depth" else name for _, group in _GROUPS for name in group),
+        lines,
+        left=_LEFT,
+        groups=tuple((heading, len(group)) for heading, group in _GROUPS),
+        hints=hints,
+    )
 
 
 def _lines(row: Row, gain: float | None) -> list[list[str]]:
@@ -182,23 +199,17 @@ def _cache_cells(figures: CacheFigures) -> list[str]:
     ]
 
 
-def _layout(lines: Sequence[Sequence[str]], first: str) -> list[str]:
-    names = [first if name == "depth" else name for _, group in _GROUPS for name in group]
-    widths = [max(len(cell) for cell in column) for column in zip(names, *lines, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = (
-            cell.ljust(width) if name in _LEFT else cell.rjust(width)
-            for name, cell, width in zip(names, cells, widths, strict=True)
-        )
-        return "  ".join(padded).rstrip()
-
-    over, at = "", 0
-    for title, group in _GROUPS:
-        width = sum(widths[at : at + len(group)]) + 2 * (len(group) - 1)
-        over += (f" {title} ".center(width, "-") if title else " " * width) + "  "
-        at += len(group)
-    return [over.rstrip(), line(names), *(line(cells) for cells in lines)]
+def _hints(row: Row, line: int) -> dict[tuple[int, int], str]:
+    """What each count of a row really is, by its cell."""
+    columns = [name for _, group in _GROUPS for name in group]
+    found: dict[tuple[int, int], str] = {}
+    for i, figures in enumerate(cache_figures(row.counted) if row.counted else ()):
+        for column, event in _EVENTS.items():
+            cache = None if event == "instructions" else figures.cache
+            count = row.counted.count(event, cache) if row.counted else None
+            if count is not None and (event != "instructions" or not i):
+                found[line + i, columns.index(column)] = count.describe()
+    return found
 
 
 def _is_torch_twin(candidate: Row, row: Row) -> bool:

@@ -23,6 +23,8 @@ from perfcounters.errors import CacheGeometryError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+__all__ = ["Level", "Processor", "host", "named", "resolve"]
+
 Policy = Literal["lru", "plru"]
 Inclusion = Literal["non-inclusive", "inclusive", "exclusive"]
 

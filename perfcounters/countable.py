@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from perfcounters._session import Scope
 
+__all__ = ["countable"]
+
 
 def countable(names: Iterable[str], *, scope: Scope = "process") -> dict[str, CounterError | None]:
     """

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+__all__ = ["Counters"]
+
 Multiplex = Literal["refuse", "scale", "passes"]
 Source = Literal["hardware", "simulated"]
 

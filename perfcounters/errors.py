@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+__all__ = [
+    "AttachError",
+    "CacheGeometryError",
+    "CounterError",
+    "CounterLimitError",
+    "CounterPermissionError",
+    "CounterStateError",
+    "EventNameError",
+    "EventUnavailableError",
+    "PerfCountersError",
+    "SimulatorBuildError",
+    "SimulatorError",
+    "SimulatorMissingError",
+    "SimulatorStateError",
+    "TooManyEventsError",
+]
+
 
 class PerfCountersError(Exception):
     """Root of this package's errors; never raised itself."""

@@ -22,6 +22,8 @@ from perfcounters._validation import CHECKED
 from perfcounters.errors import EventNameError, EventUnavailableError
 from perfcounters.processor_id import identify
 
+__all__ = ["Event", "known_names", "resolve"]
+
 _RAW = re.compile(r"r([0-9a-fA-F]{1,16})")
 _BREAKPOINT = re.compile(r"mem:(0x[0-9a-fA-F]{1,16})(?:/([1248]))?(?::(r|w|rw))?")
 _PMU_EVENT = re.compile(r"([\w.-]+)/([^/]*)/")

@@ -7,6 +7,8 @@ import os
 
 from perfcounters._perf import ffi, lib
 
+__all__ = ["Walk", "instructions", "instructions_address", "page_faults"]
+
 LINE_BYTES = 64
 
 

@@ -10,6 +10,8 @@ from perfcounters._names import canonical
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+__all__ = ["Count", "Reading"]
+
 LINE_BYTES = 64
 
 

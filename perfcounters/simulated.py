@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from perfcounters.caches import Processor
 
+__all__ = ["CacheCounts", "CurvePoint", "SimulatedCounts"]
+
 # Of csrc/llcsim/requests.h.
 COMMON_WORDS, PROCESSOR_WORDS, CURVE_WAYS = 5, 7, 64
 

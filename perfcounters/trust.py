@@ -10,6 +10,8 @@ from perfcounters.counters import Counters
 from perfcounters.errors import CounterError
 from perfcounters.known_work import Walk
 
+__all__ = ["Trust", "llc", "walk"]
+
 TOLERANCE = 0.2
 _LINES = 1 << 17  # 8 MiB: far more than stray misses, a few tens of ms
 _LINES_IN_L1 = 1 << 7

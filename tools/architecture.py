@@ -43,25 +43,28 @@ PARTS = (
         "Command lines",
         _ours(
             "__main__ llc study_command layers_command compare_command export_command correlate_command"
-            " claims_command plot_command report_command roofline_command options running experiment"
+            " claims_command plot_command report_command roofline_command options running"
         ),
         1,
         0,
     ),
-    Part("Report", _ours("reporting"), 0, 1),
-    Part("Study", _ours("execution plan preparation preparers progress"), 2, 1),
+    Part("Python", _ours("api given"), 2, 0),
+    Part("Report", _ours("reporting display"), 0, 1),
+    Part("Study", _ours("execution grid source recording plan preparation preparers progress"), 2, 1),
     Part("Pictures", _ours("plot"), 0, 2),
-    Part("Statistics", _ours("observations gather correlation correlate_text findings"), 0, 3),
+    Part("Statistics", _ours("observations gather correlation correlate_text findings claims_text"), 0, 3),
     Part("Measuring", _ours("measuring"), 2, 4),
-    Part("Networks", _ours("patterns calibration networks models flops"), 1, 4),
-    Part("Tables", _ours("table notes flags dip by_layer comparable compare export"), 0, 5),
+    Part("Networks", _ours("patterns calibration networks models live flops"), 1, 4),
+    Part(
+        "Tables", _ours("table tabular notes flags dip by_layer layer_table comparable compare export"), 0, 5
+    ),
     Part("Backends", _ours("backends"), 1, 5),
-    Part("Records", _ours("results store ceilings samples association shift errors"), 0, 6),
+    Part("Records", _ours("results store ceilings samples association shift brief errors"), 0, 6),
     Part("Counters", ("perfcounters",), 2, 6),
 )
 EXTENSION = "perfcounters._perf"
 OUTSIDE = ("formfn_profile.__init__",)
-"""What no part has: it gives the version alone."""
+"""What no part has: it loads what is asked of the package when it is asked."""
 
 C_CODE = (("csrc/perf_event", "perf_event_open(2)", 1), ("csrc/llcsim", "the cache simulator", 2))
 """What is compiled, for the part in the last row but one: folder, what it is, column."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from formfn_profile.backends.inputs import Model, Read
 
+__all__ = ["TorchCpu", "TorchSession"]
+
 _PRECISIONS = {"torch.float32": "f32", "torch.float16": "f16", "torch.bfloat16": "bf16"}
 
 

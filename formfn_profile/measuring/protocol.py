@@ -20,6 +20,8 @@ from typing import Any
 
 from formfn_profile.errors import MeasurementError
 
+__all__ = ["Protocol"]
+
 Clock = Callable[[], float]
 
 

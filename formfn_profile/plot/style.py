@@ -23,6 +23,33 @@ if TYPE_CHECKING:
 
     from formfn_profile.observations import Observation
 
+__all__ = [
+    "BELOW",
+    "BLACK",
+    "COLOURS",
+    "DASHES",
+    "GREY",
+    "MARKERS",
+    "TITLES",
+    "below",
+    "caption",
+    "colour",
+    "end_labels",
+    "frame",
+    "geometry",
+    "hollow",
+    "line_style",
+    "log_axis",
+    "machine",
+    "save",
+    "share",
+    "short",
+    "source_of_counts",
+    "ticks_at",
+    "title",
+    "wrap",
+]
+
 COLOURS = {
     "torch": "#D55E00",
     "torch-onednn": "#E69F00",

@@ -67,22 +67,3 @@ def test_a_model_of_ones_own_is_measured(tmp_path):
     out = run("own_model", "--out", tmp_path)
     assert "own_model:small  openvino-cpu" in out
     assert [each.status for each in load(tmp_path / "own-model.jsonl")] == ["ok", "ok"]
-
-
-@pytest.mark.slow
-def test_what_a_file_holds_is_not_measured_again(tmp_path):
-    """The second run adds PyTorch at depth 2 to what the first left: depth 1."""
-    from formfn_profile.experiment import measure
-    from formfn_profile.measuring.protocol import Protocol
-    from formfn_profile.patterns import PatternSpec
-    from formfn_profile.plan import Point
-
-    short = Protocol(calls=3, seconds=0, warmup_seconds=0)
-    points = [Point(PatternSpec("grouped", depth, 16, 8), "torch") for depth in (1, 2)]
-    path = tmp_path / "records.jsonl"
-    first = measure(points[:1], path, counters="none", protocol=short)
-    both = measure(points, path, counters="none", protocol=short)
-    assert [each.depth for each in first] == [1]
-    assert [each.depth for each in both] == [1, 2]
-    assert both[0] == load(path)[0]
-    assert len({each.run_id for each in both}) == 2

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from formfn_profile import backends, by_layer, layers_command, patterns, results, store
+from formfn_profile import backends, by_layer, layer_table, patterns, results, store
 from formfn_profile.backends import torch_layers
 from formfn_profile.backends.inputs import Read
 from formfn_profile.patterns import PatternSpec
@@ -62,7 +62,7 @@ def test_counts_belong_to_the_module_that_ran():
 @pytest.mark.parametrize("seconds, said", [(None, "-"), (0.0, "<1"), (12.34e-6, "12.3")])
 def test_a_layer_too_fast_for_the_profiler_does_not_take_nothing(seconds, said):
     layer = by_layer.Layer("a", "Add", (), seconds, *[None] * 6)
-    assert layers_command._microseconds(layer) == said
+    assert layer_table._microseconds(layer) == said
 
 
 @pytest.mark.slow

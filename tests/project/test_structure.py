@@ -24,6 +24,7 @@ FROM_RECORDS_ONLY = (
     "formfn_profile.findings.__init__",
     "formfn_profile.plot.__init__",
     "formfn_profile.reporting.__init__",
+    "formfn_profile.display",
 )
 COMMANDS = (
     "formfn_profile.llc",
@@ -86,7 +87,7 @@ def test_pictures_and_tables_never_measure(module):
     while waiting:
         one = waiting.pop()
         reached.add(one)
-        waiting |= imports(one) - reached
+        waiting |= imports(one) - reached - set(OUTSIDE)
     measuring = ("formfn_profile.backends", "formfn_profile.measuring", "formfn_profile.execution")
     assert {name for name in reached if name.startswith(measuring)} == set()
 
