@@ -7,7 +7,7 @@
 #   make coverage all tests, and whether they reach the lines that they are to
 #   make sanitize tests of the C code, built with AddressSanitizer and UndefinedBehaviorSanitizer
 #   make analyze  GCC's static analysis of the C code
-#   make lint     ruff, mypy, and the schemas of the workflows and of CITATION.cff
+#   make lint     ruff, mypy, bandit, and the schemas of the workflows and of CITATION.cff
 #   make docs     the site of docs/, in build/site; a warning is an error
 #   make setup    the set-up alone
 #   make clean    remove what was built (not the results)
@@ -73,6 +73,7 @@ lint: setup
 	$(run) -m ruff check
 	$(run) -m ruff format --check
 	$(run) -m mypy
+	$(run) -m bandit --quiet --recursive --configfile pyproject.toml .
 	$(run) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(run) -m check_jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 

@@ -3,7 +3,8 @@ Measure a network of your own: a function that makes it and the shape of its inp
 
     python examples/own_model.py
 
-Write the function where Python can import it, as `small` here; a file (.pt2, .pt, .onnx, .xml) does as well.
+Write the function where Python can import it, as `small` here; a file (.pt, .onnx, .xml; .pt2 with --trust)
+does as well.
 """
 
 import argparse

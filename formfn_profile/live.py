@@ -58,7 +58,7 @@ def unpack(spec: ModelSpec) -> Built:
     import torch
 
     packed = io.BytesIO(spec.packed or b"")
-    model, inputs = torch.load(packed, map_location="cpu", weights_only=False)  # written by `pack`
+    model, inputs = torch.load(packed, map_location="cpu", weights_only=False)  # written by `pack`  # nosec B614
     return Built(model.eval(), inputs)
 
 

@@ -1,7 +1,7 @@
 """
 Any network that a user names: one of the twelve, a function that makes a module, or a file.
 
-Files are data, not code: a pickled module, which runs code when it is loaded, is refused unless trusted.
+Files are data, not code: one that may run code when it is loaded is refused unless trusted.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from formfn_profile import networks
-from formfn_profile.backends.openvino_module import openvino
+from formfn_profile import model_files, networks
+from formfn_profile.backends.openvino_module import openvino, reason
 from formfn_profile.errors import NetworkError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -115,9 +115,10 @@ class ModelSpec:
 
     `source` is one of `networks.NETWORKS`, ``package.module:function`` (a function without arguments
     that returns a module), or a file: what `torch.export.save` wrote (.pt2), TorchScript (.pt), ONNX
-    (.onnx), OpenVINO IR (.xml); `digest` is the SHA-256 of its bytes then. `trust` lets a pickled module
-    be loaded, which runs whatever code is in the file. Or it is the name of a module that was in memory, and
-    `packed` is what `live.pack` made of it, `digest` the SHA-256 of that.
+    (.onnx), OpenVINO IR (.xml); `digest` is the SHA-256 of its bytes then. `trust` lets what
+    `torch.export.save` wrote and a pickled module be loaded, which may run code in the file. Or it is the
+    name of a module that was in memory, and `packed` is what `live.pack` made of it, `digest` the SHA-256
+    of that.
     """
 
     source: str
@@ -176,12 +177,20 @@ def resolve(
         if path.suffix not in _FILES:
             raise NetworkError(f"{source}: no kind of model is known by {path.suffix!r}; {_kinds()}")
         try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest = _digest(path)
         except OSError as error:
             raise NetworkError(f"cannot read the model {source}: {error.strerror}") from None
         told = tuple(inputs) or _told_by(path, trust=trust)
         return ModelSpec(source, told, batch=told[0].shape[0], seed=seed, trust=trust, digest=digest)
     raise _UnknownModelError(source, (*networks.NETWORKS, "package.module:function", "FILE"))
+
+
+def _digest(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            found.update(chunk)
+    return found.hexdigest()
 
 
 class _UnknownModelError(UnknownNameError):
@@ -233,6 +242,7 @@ def _read(path: Path, *, trust: bool) -> Model:
 
     if path.suffix in (".onnx", ".xml"):
         return path
+    model_files.check(path, trust=trust)
     try:
         if path.suffix == ".pt2":
             return torch.export.load(path)
@@ -254,9 +264,9 @@ def _pickled(path: Path, *, trust: bool) -> torch.nn.Module:
     if not trust:
         raise NetworkError(
             f"{path} is not TorchScript. If it is a pickled module, loading it runs whatever code is in the"
-            " file: say --trust if you know where it comes from, or save it with torch.export.save (.pt2)"
+            " file: say --trust if you know where it comes from, or save it as TorchScript, ONNX or IR"
         )
-    model = torch.load(path, map_location="cpu", weights_only=False)
+    model = torch.load(path, map_location="cpu", weights_only=False)  # the user trusts it  # nosec B614
     if not isinstance(model, torch.nn.Module):
         raise NetworkError(f"{path} holds {type(model).__name__}, not a module: weights alone are no network")
     return model.eval()
@@ -279,8 +289,7 @@ def _static_inputs(path: Path) -> tuple[Input, ...]:
     try:
         ports = ov.Core().read_model(path).inputs
     except RuntimeError as error:
-        said = [line for line in str(error).splitlines() if line and not line.startswith("Exception from")]
-        raise NetworkError(f"OpenVINO cannot read {path}: {said[0] if said else error}") from error
+        raise NetworkError(f"OpenVINO cannot read {path}: {reason(error)}") from error
     if any(port.partial_shape.is_dynamic for port in ports):
         shapes = ", ".join(str(port.partial_shape) for port in ports)
         raise NetworkError(f"{path} leaves the shape of its inputs open ({shapes}): give each with --input")

@@ -15,13 +15,14 @@ import platform
 import re
 import shlex
 import shutil
-import stat
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perfcounters import _seal
+from perfcounters._cache_folder import cache_folder
 from perfcounters._sources import llcsim_sources
 from perfcounters.errors import SimulatorBuildError, SimulatorMissingError
 
@@ -146,13 +147,13 @@ def ensure_built(progress: Callable[[str], None] | None = None) -> Path:
     """
     valgrind = find_valgrind()
     sources = sorted(llcsim_sources().glob("*.[ch]"))
-    folder = _cache_root() / _fingerprint(valgrind, sources)
+    folder = _private_root() / _fingerprint(valgrind, sources)
     if not (folder / _BINARY).exists():
         compiler = _find_compiler()
         if progress is not None:
             progress(f"building the cache simulator against Valgrind {valgrind.version} (once)")
         _build(valgrind, compiler, [s for s in sources if s.suffix == ".c"], folder)
-    _refuse_if_others_may_write(folder)
+    _seal.check(folder)
     return folder
 
 
@@ -164,14 +165,24 @@ def _fingerprint(valgrind: Valgrind, sources: list[Path]) -> str:
     for archive in sorted(valgrind.libraries.glob(f"*-{_PLATFORM}.a")):
         state = archive.stat()
         digest.update(f"{archive} {state.st_size} {state.st_mtime_ns}".encode())
-    digest.update(repr((valgrind, _COMPILE, _LINK)).encode())
+    digest.update(repr((valgrind, _COMPILE, _LINK, _seal.SEAL)).encode())
     return f"{valgrind.version}-{digest.hexdigest()[:20]}"
 
 
-def _cache_root() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    root = Path(base) if base else Path.home() / ".cache"
-    return root / "formfn-profile" / TOOL
+def _private_root() -> Path:
+    """Make the folder for builds where there is none; it and the project's above it are the user's alone."""
+    try:
+        own = cache_folder()
+        own.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (own, own / TOOL):
+            folder.mkdir(exist_ok=True, mode=0o700)
+    except OSError as error:
+        message = (
+            f"cannot keep the cache simulator in {error.filename or 'a cache folder'}: {error.strerror};"
+            " set XDG_CACHE_HOME to a folder that can be written"
+        )
+        raise SimulatorBuildError(message) from error
+    return own / TOOL
 
 
 def _find_compiler() -> str:
@@ -189,7 +200,6 @@ def _find_compiler() -> str:
 def _build(valgrind: Valgrind, compiler: str, sources: list[Path], folder: Path) -> None:
     """Build in a folder of its own and move it into place whole: others may build at once."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         scratch = Path(tempfile.mkdtemp(prefix=".build-", dir=folder.parent))
     except OSError as error:
         message = (
@@ -224,17 +234,8 @@ def _build(valgrind: Valgrind, compiler: str, sources: list[Path], folder: Path)
                 f" {lines[0].strip()} (command: {shlex.join(command)})"
             )
             raise SimulatorBuildError(message)
+        _seal.seal(scratch)
         with contextlib.suppress(OSError):  # another process was first
             scratch.rename(folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _refuse_if_others_may_write(folder: Path) -> None:
-    for path in (folder, folder / _BINARY):
-        state = path.stat()
-        if state.st_uid != os.getuid() or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            message = (
-                f"will not run {path}: it is not yours alone to write; remove {folder} and it is built again"
-            )
-            raise SimulatorBuildError(message)

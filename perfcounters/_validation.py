@@ -10,13 +10,18 @@ import contextlib
 import json
 import os
 import platform
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from perfcounters import processor_id
+from perfcounters._cache_folder import cache_folder
 from perfcounters._names import canonical
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 CHECKED = ("LLC-misses", "LLC-references")
+
+_FILE = "validated-events.json"
 
 _known: dict[str, dict[str, bool]] = {}
 
@@ -35,18 +40,13 @@ def validated(event: str, encoding: str) -> bool | None:
 def record(encoding: str, *, right: bool) -> None:
     """Keep the outcome of a check; where no file can be written, for this process alone."""
     _this_machine()[encoding] = right
-    path = _path()
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = cache_folder() / _FILE
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         whole = _read(path) | {_machine(): _this_machine()}
         fresh = path.with_name(f"{path.name}.{os.getpid()}")
         fresh.write_text(json.dumps(whole, indent=1), encoding="utf-8")
         fresh.replace(path)
-
-
-def _path() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base else Path.home() / ".cache") / "formfn-profile" / "validated-events.json"
 
 
 def _machine() -> str:
@@ -56,15 +56,22 @@ def _machine() -> str:
 def _this_machine() -> dict[str, bool]:
     machine = _machine()
     if machine not in _known:
-        found = _read(_path()).get(machine)
+        found = _kept().get(machine)
         pairs = found.items() if isinstance(found, dict) else ()
         _known[machine] = {str(encoding): right is True for encoding, right in pairs}
     return _known[machine]
 
 
+def _kept() -> dict[str, Any]:
+    try:
+        return _read(cache_folder() / _FILE)
+    except OSError:
+        return {}
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         whole = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RuntimeError):  # RuntimeError: there is no home folder
+    except (OSError, ValueError, RecursionError):
         return {}
     return whole if isinstance(whole, dict) else {}

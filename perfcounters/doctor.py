@@ -110,7 +110,7 @@ def _privileges() -> Iterator[Finding]:
     if engine or filtered:
         where = f"in a container of {engine}" if engine else "in a sandbox"
         seccomp = "seccomp filters its system calls" if filtered else "no seccomp filter"
-        remedy = "docker run --cap-add PERFMON ... (or --security-opt seccomp=unconfined)" if filtered else ""
+        remedy = "docker run --cap-add PERFMON ..." if filtered else ""
         yield Finding("container", "info", f"this process runs {where}; {seccomp}", remedy)
 
 

@@ -143,7 +143,7 @@ def _become(argv: Sequence[str], waiting: int, mask: set[int]) -> None:
             for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            os.execvp(argv[0], list(argv))  # noqa: S606 - the user's own command
+            os.execvp(argv[0], list(argv))  # noqa: S606 - the user's own command  # nosec B606
     except FileNotFoundError:
         os.write(2, f"perfcounters: there is no command {argv[0]}\n".encode())
         status = _NOT_FOUND

@@ -50,16 +50,16 @@ PARTS = (
     ),
     Part("Python", _ours("api given"), 2, 0),
     Part("Report", _ours("reporting display"), 0, 1),
-    Part("Study", _ours("execution grid source recording plan preparation preparers progress"), 2, 1),
+    Part("Study", _ours("execution grid source recording plan preparation preparers progress scratch"), 2, 1),
     Part("Pictures", _ours("plot"), 0, 2),
     Part("Statistics", _ours("observations gather correlation correlate_text findings claims_text"), 0, 3),
     Part("Measuring", _ours("measuring"), 2, 4),
-    Part("Networks", _ours("patterns calibration networks models live flops"), 1, 4),
+    Part("Networks", _ours("patterns calibration networks models model_files live flops"), 1, 4),
     Part(
         "Tables", _ours("table tabular notes flags dip by_layer layer_table comparable compare export"), 0, 5
     ),
     Part("Backends", _ours("backends"), 1, 5),
-    Part("Records", _ours("results store ceilings samples association shift brief errors"), 0, 6),
+    Part("Records", _ours("results store fields ceilings samples association shift brief errors"), 0, 6),
     Part("Counters", ("perfcounters",), 2, 6),
 )
 EXTENSION = "perfcounters._perf"

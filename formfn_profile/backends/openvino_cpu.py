@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import locale
 import re
 import time
 import warnings
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -13,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from formfn_profile.backends.inputs import as_tuple, check, one_array
 from formfn_profile.backends.isa import summary
-from formfn_profile.backends.openvino_module import openvino
+from formfn_profile.backends.openvino_module import openvino, reason
 from formfn_profile.errors import BackendError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     import torch
@@ -52,7 +54,8 @@ class OpenVinoCpu:
         except Exception as error:
             raise BackendError(f"OpenVINO could not convert the model: {_cause(error)}") from error
         path = folder / "model.xml"
-        ov.save_model(converted, path, compress_to_fp16=False)
+        with _numbers_with_points():
+            ov.save_model(converted, path, compress_to_fp16=False)
         np.savez(_input_path(path), *(x.numpy() for x in tensors))
         return path
 
@@ -207,6 +210,20 @@ class OpenVinoSession:
         }
 
 
+@contextmanager
+def _numbers_with_points() -> Iterator[None]:
+    """
+    OpenVINO writes IR as the C library writes numbers, and reads "0,25" as 0: a model's code or a library
+    of its may have chosen a locale with commas.
+    """
+    before = locale.setlocale(locale.LC_NUMERIC)
+    locale.setlocale(locale.LC_NUMERIC, "C")
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_NUMERIC, before)
+
+
 def _converted(model: Model, tensors: Sequence[torch.Tensor]) -> Any:
     ov = openvino()
     import torch
@@ -282,6 +299,4 @@ def _cause(error: BaseException) -> str:
     """Return what first went wrong, in a line, without the places in OpenVINO's sources that it lists."""
     while inner := error.__cause__ or error.__context__:
         error = inner
-    lines = [line.strip() for line in str(error).splitlines()]
-    said = [line for line in lines if line and not line.startswith("Exception from ")]
-    return " ".join([f"{type(error).__name__}:", *said[:2]])
+    return f"{type(error).__name__}: {reason(error)}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+_TOLD = 4  # lines: of an unknown operator the last of these names it
+
 
 def openvino() -> Any:
     """
@@ -19,3 +21,10 @@ def openvino() -> Any:
     import openvino
 
     return openvino
+
+
+def reason(error: BaseException) -> str:
+    """Return what OpenVINO says went wrong, in a line, without the places in its sources that it lists."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line and not line.startswith(("Exception from ", "Check '"))]
+    return " ".join(said[:_TOLD]) or type(error).__name__

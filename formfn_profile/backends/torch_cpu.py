@@ -39,7 +39,7 @@ class TorchCpu:
         """
         Write the model and its inputs; a module by value where it was defined in a script or a notebook.
 
-        The file runs code when loaded: it is this program's own.
+        The file runs code when loaded: it is this program's own, in a folder that is the user's alone.
         """
         import cloudpickle
         import torch
@@ -75,7 +75,7 @@ class TorchCpu:
 
         torch.set_num_threads(threads)
         torch.backends.mkldnn.enabled = self.onednn  # type: ignore[assignment]
-        inputs: tuple[torch.Tensor, ...] = torch.load(_inputs_path(prepared))
+        inputs: tuple[torch.Tensor, ...] = torch.load(_inputs_path(prepared), weights_only=True)
         model: torch.nn.Module
         if prepared.suffix == ".pt2":
             model = torch.export.load(prepared).module()
@@ -83,7 +83,7 @@ class TorchCpu:
             model = torch.jit.load(prepared)  # type: ignore[no-untyped-call]
             model.eval()
         else:
-            model = torch.load(prepared, weights_only=False).eval()  # written by `prepare`
+            model = torch.load(prepared, weights_only=False).eval()  # written by `prepare`  # nosec B614
         dtype = _dtype(precision)
         if dtype != torch.float32:
             model = model.to(dtype)

@@ -104,7 +104,7 @@ def a_package(tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", [".pt2", ".pt", ".xml", ".onnx"])
 def test_each_file_runs_as_the_module_does(kind, file_of, session_of, error_of):
     """The same network from each format, on each backend that takes it; the module is the truth."""
-    spec = models.resolve(str(file_of(kind)), [INPUT])
+    spec = models.resolve(str(file_of(kind)), [INPUT], trust=kind == ".pt2")
     built = models.build(spec)
     with torch.inference_mode():
         truth = network()(*built.inputs).numpy()
@@ -166,7 +166,7 @@ def test_a_named_network_has_its_own_input():
 
 def test_files_tell_their_inputs_where_they_can(file_of):
     """An exported program has the shapes of its export, IR those of its conversion; open shapes tell none."""
-    assert models.resolve(str(file_of(".pt2"))).inputs == (INPUT,)
+    assert models.resolve(str(file_of(".pt2")), trust=True).inputs == (INPUT,)
     assert models.resolve(str(file_of(".xml"))).inputs == (INPUT,)
     for kind in (".onnx", ".pt"):
         with pytest.raises(NetworkError, match="--input"):
@@ -259,3 +259,52 @@ def test_the_command_measures_a_model_and_skips_what_cannot_run_it(file_of, tmp_
     assert len(found["openvino-cpu"]["latency_s"]) == 3
     assert found["openvino-cpu"]["end_to_end_s"]
     assert "Skipped:" in done.stdout
+
+
+def onnx_of(nodes, path, *weights):
+    """Write an ONNX file of these nodes, from x to y, both of 4 floats."""
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in "xy"]
+    graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], weights)
+    opset = [helper.make_opsetid("", 17)]
+    path.write_bytes(helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString())
+    return path
+
+
+def test_an_unknown_operator_is_named(tmp_path):
+    """ONNX says what it is made of: the operator that OpenVINO does not have is in the message."""
+    path = onnx_of([helper.make_node("FourierBessel", ["x"], ["y"])], tmp_path / "net.onnx")
+    spec = models.resolve(str(path), [Input((4,))])
+    with pytest.raises(backends.inputs.BackendError, match="FourierBessel"):
+        backends.get("openvino-cpu").prepare(models.build(spec).model, [INPUT.tensor(0)], tmp_path)
+    with pytest.raises(NetworkError, match="FourierBessel"):
+        models.resolve(str(path))
+
+
+@pytest.mark.parametrize("place", ["../secret.bin", "a/../../secret.bin", "{}/secret.bin", "link.bin"])
+def test_weights_outside_the_models_folder_are_not_read(place, tmp_path):
+    """ONNX may keep weights in a file of its own, beside it; a path or a link that leads out is refused."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (tmp_path / "secret.bin").write_bytes(bytes(16))
+    (folder / "link.bin").symlink_to("../secret.bin")
+    weights = TensorProto(name="w", data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL, dims=[4])
+    weights.external_data.add(key="location", value=place.format(tmp_path))
+    path = onnx_of([helper.make_node("Add", ["x", "w"], ["y"])], folder / "net.onnx", weights)
+    with pytest.raises(NetworkError, match="outside the base directory"):
+        models.resolve(str(path))
+
+
+def test_ir_cut_anywhere_is_refused(file_of, tmp_path):
+    """The description or the weights: an error of ours, not a crash or a network of other weights."""
+    whole = file_of(".xml")
+    weights = whole.with_suffix(".bin").read_bytes()
+    text = whole.read_bytes()
+    for part in range(8):
+        whole.write_bytes(text[: len(text) * part // 8])
+        with pytest.raises(NetworkError):
+            models.resolve(str(whole))
+    whole.write_bytes(text)
+    for part in range(8):
+        whole.with_suffix(".bin").write_bytes(weights[: len(weights) * part // 8])
+        with pytest.raises(NetworkError):
+            models.resolve(str(whole))

@@ -61,7 +61,7 @@ def test_a_validated_event_says_so_from_then_on(kernel, skylake, tmp_path, monke
 def test_a_broken_file_of_checks_validates_nothing(kernel, skylake, tmp_path, monkeypatch, text):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(_validation, "_known", {})
-    path = _validation._path()
+    path = tmp_path / "formfn-profile" / "validated-events.json"
     path.parent.mkdir()
     path.write_bytes(text.encode("latin-1"))
     assert _validation.validated("LLC-misses:u", "cpu/config=0x412e/") is False
