@@ -30,6 +30,7 @@ BREAKPOINT_READ = lib.HW_BREAKPOINT_R
 BREAKPOINT_WRITE = lib.HW_BREAKPOINT_W
 
 SYSTEM_ROOT = Path("/")
+_NUMBER = re.compile(r"-?[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -226,6 +227,12 @@ def text(path: str) -> str | None:
         return None
 
 
+def number(path: str) -> int | None:
+    """Give the whole number that a system file holds; None where it holds none that fits into 32 bits."""
+    found = _NUMBER.fullmatch(text(path) or "")
+    return int(found[0]) if found else None
+
+
 def names(folder: str) -> tuple[str, ...]:
     """Give the sorted names in a system folder; none where there is no such folder."""
     try:
@@ -236,8 +243,7 @@ def names(folder: str) -> tuple[str, ...]:
 
 def paranoid() -> int | None:
     """Give the level of `perf_event_paranoid`; None where the kernel has no such file."""
-    level = text("/proc/sys/kernel/perf_event_paranoid")
-    return None if level is None else int(level)
+    return number("/proc/sys/kernel/perf_event_paranoid")
 
 
 def release() -> tuple[int, int]:

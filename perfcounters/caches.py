@@ -233,14 +233,15 @@ def _run_lscpu() -> str:
 
 def _levels_by_lscpu(run: Callable[[], str]) -> dict[int, Level]:
     try:
-        rows = json.loads(run() or "{}").get("caches", [])
-    except json.JSONDecodeError:
+        return {
+            int(row["level"]): _host_level(f"{row['one-size']}/{row['ways']}", row["coherency-size"])
+            for row in json.loads(run() or "{}").get("caches", [])
+            if row["type"] in ("Data", "Unified") and row["ways"]
+        }
+    except CacheGeometryError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         return {}
-    return {
-        int(row["level"]): _host_level(f"{row['one-size']}/{row['ways']}", row["coherency-size"])
-        for row in rows
-        if row["type"] in ("Data", "Unified") and row["ways"]
-    }
 
 
 def _host_level(text: str, line: str | int) -> Level:

@@ -11,6 +11,7 @@ from perfcounters.errors import EventNameError, EventUnavailableError
 
 _DEVICES = "/sys/bus/event_source/devices"
 _BITS = re.compile(r"(config[12]?):([\d,-]+)")
+_LIST = re.compile(r"[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?){0,99}")
 _WORD = 64
 _CORES = ("cpu", "cpu_core", "cpu_atom")
 _CORE_PREFIXES = ("armv8_", "armv9_", "apple_")
@@ -28,7 +29,7 @@ def core() -> tuple[str, ...]:
 
 def core_types() -> tuple[int, ...]:
     """Give the type numbers of the core PMUs."""
-    return tuple(int(_kernel.text(f"{_DEVICES}/{name}/type") or 0) for name in core())
+    return tuple(_kernel.number(f"{_DEVICES}/{name}/type") or 0 for name in core())
 
 
 def core_events() -> frozenset[str]:
@@ -47,7 +48,8 @@ def user_access() -> int:
         return 0
     layouts = (_BITS.fullmatch(_kernel.text(f"{_DEVICES}/{name}/format/rdpmc") or "") for name in core())
     found = next((layout for layout in layouts if layout is not None and layout[1] == "config1"), None)
-    return 0 if found is None else sum(1 << bit for bit in parse_ranges(found[2]))
+    bits = parse_ranges(found[2]) if found else ()
+    return sum(1 << bit for bit in bits if bit < _WORD)
 
 
 def read_in_user_space() -> bool:
@@ -76,12 +78,11 @@ def cpus(pmu: str) -> tuple[int, ...]:
 
 
 def parse_ranges(text: str) -> tuple[int, ...]:
-    """Give the numbers that a kernel list such as ``0,4-6`` means."""
-    numbers: list[int] = []
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        numbers.extend(range(int(first), int(last or first) + 1))
-    return tuple(numbers)
+    """Give the numbers that a kernel list such as ``0,4-6`` means; none if it is no such list."""
+    if not _LIST.fullmatch(text):
+        return ()
+    ends = [part.partition("-") for part in text.split(",")]
+    return tuple(n for first, _, last in ends for n in range(int(first), int(last or first) + 1))
 
 
 def encode(name: str, pmu: str, terms: str) -> tuple[Encoding, bool]:
@@ -96,7 +97,7 @@ def encode(name: str, pmu: str, terms: str) -> tuple[Encoding, bool]:
         EventUnavailableError: This machine has no such PMU.
         EventNameError: The PMU has no such event or term, or a value is too large for its bits.
     """
-    number = _kernel.text(f"{_DEVICES}/{pmu}/type")
+    number = _kernel.number(f"{_DEVICES}/{pmu}/type")
     if number is None:
         have = ", ".join(listed()) or "none"
         message = f"cannot count {name}: this machine has no PMU {pmu}. Its PMUs are: {have}"
@@ -111,7 +112,7 @@ def encode(name: str, pmu: str, terms: str) -> tuple[Encoding, bool]:
                 _add(words, name, pmu, inner.strip())
         else:
             _add(words, name, pmu, term)
-    return Encoding(int(number), **words), from_kernel
+    return Encoding(number, **words), from_kernel
 
 
 def _add(words: dict[str, int], name: str, pmu: str, term: str) -> None:
@@ -137,13 +138,14 @@ def _add(words: dict[str, int], name: str, pmu: str, term: str) -> None:
 def _bits(name: str, pmu: str, key: str) -> tuple[str, tuple[int, ...]]:
     known = _kernel.names(f"{_DEVICES}/{pmu}/format")
     layout = _BITS.fullmatch(_kernel.text(f"{_DEVICES}/{pmu}/format/{key}") or "") if key in known else None
-    if layout is None:
+    bits = parse_ranges(layout[2]) if layout else ()
+    if layout is None or not bits or max(bits) >= _WORD:
         choices = (*known, *events(pmu))
         nearest = tuple(difflib.get_close_matches(key, choices, n=3))
         hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"it has {', '.join(choices)}"
         message = f"cannot read {name}: the PMU {pmu} has no term or event {key!r}; {hint}"
         raise EventNameError(message, event=name, nearest=nearest)
-    return layout[1], parse_ranges(layout[2])
+    return layout[1], bits
 
 
 def instances(pmu: str) -> tuple[str, ...]:
@@ -161,6 +163,8 @@ def scale(pmu: str, event: str) -> tuple[float, str]:
     try:
         factor = float(_kernel.text(f"{folder}/{event}.scale") or 1)
     except ValueError:
+        return 1.0, ""
+    if not 0 < factor < float("inf"):
         return 1.0, ""
     return factor, _kernel.text(f"{folder}/{event}.unit") or ""
 
@@ -193,4 +197,4 @@ def cpus_of(kind: int) -> tuple[int, ...]:
         own = cpus(name) or parse_ranges(_kernel.text(f"{_DEVICES}/{name}/cpus") or "")
         if own:
             return own
-    return parse_ranges(_kernel.text("/sys/devices/system/cpu/online") or "0")
+    return parse_ranges(_kernel.text("/sys/devices/system/cpu/online") or "") or (0,)

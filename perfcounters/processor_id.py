@@ -46,12 +46,19 @@ def _read() -> ProcessorId:
     if "vendor_id" in fields:
         return ProcessorId(
             fields["vendor_id"],
-            int(fields.get("cpu family", -1)),
-            int(fields.get("model", -1)),
+            _number(fields.get("cpu family", "")),
+            _number(fields.get("model", "")),
             fields.get("model name", "an unnamed processor"),
         )
     if "CPU implementer" in fields:
-        implementer, part = fields["CPU implementer"], int(fields.get("CPU part", "-1"), 0)
-        vendor = _ARM if int(implementer, 0) == 0x41 else implementer
+        implementer, part = fields["CPU implementer"], _number(fields.get("CPU part", ""))
+        vendor = _ARM if _number(implementer) == 0x41 else implementer
         return ProcessorId(vendor, 8, part, f"an Arm core (implementer {implementer}, part {part:#x})")
     return ProcessorId("unknown", -1, -1, "an unknown processor")
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        return -1

@@ -84,12 +84,12 @@ def throttle_count(cgroup: Path | None = None) -> int | None:
     """
     for folder in [cgroup] if cgroup else cgroup_folders():
         try:
-            lines = (folder / "cpu.stat").read_text().splitlines()
+            lines = (folder / "cpu.stat").read_text(encoding="ascii", errors="replace").splitlines()
         except OSError:
             continue
         for line in lines:
             name, _, value = line.partition(" ")
-            if name == "nr_throttled":
+            if name == "nr_throttled" and value.isdecimal():
                 return int(value)
     return None
 
@@ -102,12 +102,15 @@ def cgroup_folders(
     controller.
     """
     try:
-        lines = membership.read_text().splitlines()
+        lines = membership.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return []
     folders: list[Path] = []
     for line in lines:
-        _, controllers, path = line.split(":", 2)
+        _, _, rest = line.partition(":")
+        controllers, colon, path = rest.partition(":")
+        if not colon:
+            continue
         if controllers == "" or "cpu" in controllers.split(","):
             base = root if controllers == "" else root / "cpu"
             inner = base / path.lstrip("/")

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +16,8 @@ import psutil
 
 from formfn_profile.errors import MeasurementError
 from formfn_profile.measuring.conditions import cgroup_folders
+
+_COUNT = re.compile(r"[1-9][0-9]{0,15}")
 
 # Of the process and the moment, or a name that says who measured where.
 _PYPERF_OWN = frozenset(
@@ -29,7 +32,14 @@ def machine() -> dict[str, Any]:
     """
     Return what is needed to know a machine again: processor, caches, memory, kernel, governor,
     virtualisation.
+
+    Raises:
+        MeasurementError: There is no /proc.
     """
+    if not Path("/proc/self/stat").exists():
+        raise MeasurementError(
+            "/proc is not mounted, which tells threads, memory and CPU time. Run: mount -t proc proc /proc"
+        )
     from perfcounters import caches
     from perfcounters.errors import PerfCountersError
 
@@ -106,15 +116,12 @@ def usable_cpus() -> int:
 
 def cpu_quota(folders: list[Path] | None = None) -> float | None:
     """Return the smallest CPU quota of the cgroups this process is in, in CPUs; None where none is set."""
-    quotas = []
+    pairs: list[list[str]] = []
     for folder in cgroup_folders() if folders is None else folders:
-        v2 = (_read(folder / "cpu.max") or "").split()
-        if len(v2) == 2 and v2[0] != "max":
-            quotas.append(int(v2[0]) / int(v2[1]))
-        quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
-        if quota and period and int(quota) > 0:
-            quotas.append(int(quota) / int(period))
-    return min(quotas, default=None)
+        pairs.append((_read(folder / "cpu.max") or "").split())
+        pairs.append([_read(folder / f"cpu.cfs_{name}_us") or "" for name in ("quota", "period")])
+    numbers = [[int(word) for word in pair if _COUNT.fullmatch(word)] for pair in pairs]  # not "max", -1
+    return min((pair[0] / pair[1] for pair in numbers if len(pair) == 2), default=None)
 
 
 def _cpuinfo() -> dict[str, str]:
@@ -126,6 +133,6 @@ def _cpuinfo() -> dict[str, str]:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text().strip()
+        return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return None
