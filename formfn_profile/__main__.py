@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from perfcounters._command import carry_out
 from perfcounters._version import __version__
 
 if TYPE_CHECKING:
@@ -37,9 +37,6 @@ _MODULES = {
     "report": "report_command",
 }
 
-PIPE_CLOSED = 141
-"""The status that a shell gives a program ended by SIGPIPE."""
-
 _PROG = "formfn-profile"
 
 
@@ -52,13 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand and return its exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0] in COMMANDS:
-        try:
-            status: int = command(words[0]).main(words[1:], prog=f"{_PROG} {words[0]}")
-            sys.stdout.flush()
-        except BrokenPipeError:  # whoever read our output has seen enough of it
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return PIPE_CLOSED
-        return status
+        prog = f"{_PROG} {words[0]}"
+        return carry_out(prog, lambda: int(command(words[0]).main(words[1:], prog=prog)))
     if words == ["--version"]:
         print(__version__)
         return 0

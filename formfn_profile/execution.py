@@ -7,26 +7,27 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-import tempfile
 import time
 import uuid
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from formfn_profile.brief import brief
+from formfn_profile.fields import wrong_field
 from formfn_profile.measuring.crew import Crew, Outcome
 from formfn_profile.measuring.machine import machine, software_of, usable_cpus
 from formfn_profile.measuring.messages import Job
 from formfn_profile.preparation import REFERENCE, Prepared, relative_error
 from formfn_profile.preparers import Preparers
 from formfn_profile.results import Record, Status, count_from_dict
+from formfn_profile.scratch import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from formfn_profile.flops import FlopCount
     from formfn_profile.plan import Plan, Point, Task
@@ -76,8 +77,8 @@ class Study:
         for task in left:
             self._progress.estimate.plan((task.phase.name, task.point.backend), task.point.size)
         with (
-            tempfile.TemporaryDirectory(prefix="formfn-profile-") as folder,
-            Preparers(Path(folder), self.plan.time_limit) as preparers,
+            scratch() as folder,
+            Preparers(folder, self.plan.time_limit) as preparers,
         ):
             for (phase, _), tasks in itertools.groupby(left, key=lambda task: (task.phase, task.process)):
 
@@ -122,7 +123,11 @@ class Study:
         self, task: Task, prepared: Prepared, outcome: Outcome, seconds: float
     ) -> tuple[Task, Record]:
         point, name = task.point, task.phase.name
-        record = self._record(task, **_measured(point, prepared, outcome))
+        try:
+            record = _checked(self._record(task, **_measured(point, prepared, outcome)))
+        except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+            said = f"the worker's answer is no result: {type(error).__name__}: {error}"
+            record = self._record(task, **_measured(point, prepared, Outcome(outcome.job, None, said)))
         self._progress.estimate.finish((name, point.backend), point.size, seconds)
         ended = name if record.status == "ok" else f"{name}: {brief(record.reason)}"
         self._progress.done(str(point), ended, failed=record.status == "failed")
@@ -156,14 +161,25 @@ def _batches(tasks: Sequence[tuple[int, Task]]) -> Iterator[list[tuple[int, Task
     yield batch
 
 
+def _checked(record: Record) -> Record:
+    """A worker of another version (`--against`) may answer what this one does not expect."""
+    for each in (record, *record.counts):
+        if name := wrong_field(each):
+            raise TypeError(f"{name} is {getattr(each, name)!r}")
+    return record
+
+
 def _measured(point: Point, prepared: Prepared, outcome: Outcome) -> dict[str, Any]:
     """What a record says of what came out."""
     result = outcome.result or {}
     facts: Mapping[str, Any] = result.get("facts", {})
-    error = None
-    if outcome.result is not None and prepared.reference is not None:
-        error = relative_error(np.load(outcome.job.output), prepared.reference)
-    status, reason = _verdict(point, outcome, facts, error)
+    error, finite = None, True
+    if outcome.result is not None:
+        output = np.load(outcome.job.output)
+        finite = bool(np.isfinite(output).all())
+        if prepared.reference is not None:
+            error = relative_error(output, prepared.reference)
+    status, reason = _verdict(point, outcome, facts, error, finite=finite)
     work = prepared.work
     return {
         "status": status,
@@ -184,7 +200,7 @@ def _measured(point: Point, prepared: Prepared, outcome: Outcome) -> dict[str, A
         "counts": tuple(count_from_dict(each) for each in result.get("counts", ())),
         "curve": tuple(result.get("curve", ())),
         "layers": tuple(_with_macs(layer, work) for layer in result.get("layers", ())),
-        "output_error": error,
+        "output_error": error if error is None or np.isfinite(error) else None,
         "output_reference": None if error is None else REFERENCE,
         "conditions": result.get("conditions", {}),
         "properties": {key: value for key, value in facts.items() if key not in _OWN_FIELDS},
@@ -216,7 +232,7 @@ def _job(task: Task, number: int, path: Path | None, folder: Path, layers: int) 
 
 
 def _verdict(
-    point: Point, outcome: Outcome, facts: Mapping[str, Any], error: float | None
+    point: Point, outcome: Outcome, facts: Mapping[str, Any], error: float | None, *, finite: bool
 ) -> tuple[Status, str | None]:
     """A measurement stands only if what ran is what was asked for, and computed what it should."""
     if outcome.result is None:
@@ -224,6 +240,8 @@ def _verdict(
     for name, asked in (("precision", point.precision), ("threads", point.threads)):
         if facts.get(name) not in (None, asked):
             return "failed", f"asked for {name} {asked}, but {point.backend} ran with {facts[name]}"
+    if not finite:
+        return "failed", "the output holds NaN or infinite numbers: nothing tells that it is the network's"
     limit = OUTPUT_LIMITS[point.precision]
     if error is not None and not error <= limit:
         said = f"the output is off native PyTorch's by {error:.2g} of its largest value (limit {limit:g})"

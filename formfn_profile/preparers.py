@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from formfn_profile.measuring.launcher import exit_sentence, kill_tree
+from formfn_profile.measuring.launcher import exit_sentence, kill_session, kill_tree
 from formfn_profile.measuring.machine import usable_cpus
 from formfn_profile.measuring.worker import die_with
 from formfn_profile.preparation import Prepared, Preparer, Spec
@@ -164,6 +164,7 @@ class _Child:
         """Kill the process and all its children."""
         kill_tree(self._process.pid)
         self._process.wait()
+        kill_session(self._process.pid)
         self.connection.close()
 
 

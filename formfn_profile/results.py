@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from formfn_profile.errors import ResultsError
+from formfn_profile.fields import wrong_field
 
 __all__ = ["Count", "Record", "Row", "pair"]
 
@@ -218,7 +219,7 @@ class Record:
             if each.name in _PREFIXED:
                 flat.update({f"{each.name}_{key}": _plain(item) for key, item in value.items()})
             elif each.name == "counts":
-                flat["counts"] = [dataclasses.asdict(count) for count in value]
+                flat["counts"] = [_plain(dataclasses.asdict(count)) for count in value]
             elif each.name != "extra":
                 flat[each.name] = _plain(value)
         return flat | dict(self.extra)
@@ -229,7 +230,7 @@ class Record:
         Rebuild a record from `to_dict`'s mapping, whatever the schema version that wrote it.
 
         Raises:
-            ResultsError: A key that every version has is missing.
+            ResultsError: A key that every version has is missing, or a value is not of its type.
         """
         names = {each.name for each in dataclasses.fields(cls)} - {"extra", "counts", *_PREFIXED}
         values: dict[str, Any] = {prefix: {} for prefix in _PREFIXED}
@@ -244,11 +245,15 @@ class Record:
                 extra[key] = value
         try:
             counts = tuple(count_from_dict(each) for each in flat.get("counts", ()))
-            return cls(**values, counts=counts, extra=extra)
-        except TypeError as error:
+            record = cls(**values, counts=counts, extra=extra)
+        except (AttributeError, TypeError) as error:
             raise ResultsError(
                 f"not a record of formfn-profile: {error}. A line must be what formfn-profile wrote"
             ) from None
+        for each in (record, *counts):
+            if (name := wrong_field(each)) is not None:
+                raise ResultsError(f"not a record of formfn-profile: {name} is {getattr(each, name)!r}")
+        return record
 
 
 @dataclass(frozen=True)

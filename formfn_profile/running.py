@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from formfn_profile.options import integer, names, seconds
+from perfcounters._command import INTERRUPTED, carry_out
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from formfn_profile.results import Record
     from formfn_profile.source import Source
 
-INTERRUPTED = 130
 FOLDER = Path("formfn_results")
 
 
@@ -154,15 +154,19 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--trust",
         action="store_true",
-        help="load a pickled model, which runs whatever code is in the file",
+        help="load .pt2 and pickled models, which may run whatever code is in the file",
     )
 
 
 def guarded(prog: str, run: Callable[[Callable[[], None]], int]) -> int:
     """
     Call `run` with a function that raises once the user has asked to stop, and return the exit status: its
-    own, 1 after one line for what was refused or failed, 130 for Ctrl-C.
+    own, 1 after one line for what was refused or failed, 130 for Ctrl-C, 141 for a pipe closed by its reader.
     """
+    return carry_out(prog, lambda: _interruptible(prog, run))
+
+
+def _interruptible(prog: str, run: Callable[[Callable[[], None]], int]) -> int:
     from formfn_profile.errors import FormfnError
     from formfn_profile.measuring.interrupt import Interrupt
     from perfcounters.errors import PerfCountersError

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import gzip
 import json
 import os
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from formfn_profile.errors import ResultsError
 from formfn_profile.results import SCHEMA, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from io import BufferedReader
     from os import PathLike
     from types import TracebackType
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["load", "read", "save", "to_pandas"]
+
+_LONGEST = 64 << 20
+_MOST_UNPACKED, _MOST_GAIN = 64 << 20, 200  # deflate gains a factor of 1032 at most, records some 20
 
 
 class Store:
@@ -55,6 +60,12 @@ class Store:
         try:
             self._lock()
             self._set_torn_line_aside()
+        except OSError as error:
+            os.close(self._fd)
+            raise ResultsError(
+                f"cannot write records to {path}: {os.strerror(error.errno or 0)}."
+                " Name a file with --out that may be locked, in a folder that may be written"
+            ) from None
         except BaseException:
             os.close(self._fd)
             raise
@@ -67,19 +78,18 @@ class Store:
             ResultsError: The disk is full, or the file can no longer be written.
         """
         line = json.dumps(record.to_dict(), allow_nan=False).encode() + b"\n"
-        end = os.fstat(self._fd).st_size
         try:
+            end = os.fstat(self._fd).st_size
             written = os.write(self._fd, line)
             if written != len(line):
                 os.ftruncate(self._fd, end)
-                raise ResultsError(
-                    f"cannot write a record to {self.path}: {written} of {len(line)} bytes fit."
-                    " Free disk space"
-                )
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - as write says it
             os.fsync(self._fd)
         except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            remedy = ". Free disk space, then run the same again" if full else ""
             raise ResultsError(
-                f"cannot write a record to {self.path}: {os.strerror(error.errno or 0)}"
+                f"cannot write a record to {self.path}: {os.strerror(error.errno or 0)}{remedy}"
             ) from None
 
     def close(self) -> None:
@@ -135,8 +145,8 @@ def read(path: Path) -> Iterator[Record]:
         ResultsError: The file cannot be read, or a finished line is not a record.
     """
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            for number, line in enumerate(_lines(file, path), 1):
                 if line.endswith(b"\n") and line.strip():
                     yield _record(path, number, line)
     except (OSError, EOFError, zlib.error) as error:
@@ -194,10 +204,28 @@ def to_pandas(records: Iterable[Record]) -> pd.DataFrame:
     return pd.DataFrame([record.to_dict() for record in records])
 
 
+def _lines(file: BufferedReader | gzip.GzipFile, path: Path) -> Iterator[bytes]:
+    """Yield the lines; a small file must not unpack to what fills the memory."""
+    left = _MOST_UNPACKED + _MOST_GAIN * path.stat().st_size
+    while line := file.readline(_LONGEST + 1):
+        left -= len(line)
+        if len(line) > _LONGEST or left < 0:
+            raise ResultsError(
+                f"cannot read records from {path}: it unpacks to more than records take"
+                if left < 0
+                else f"cannot read records from {path}: a line is longer than {_LONGEST >> 20} MiB"
+            )
+        yield line
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number of JSON")
+
+
 def _record(path: Path, number: int, line: bytes) -> Record:
     try:
-        flat: Any = json.loads(line)
-    except ValueError as error:
+        flat: Any = json.loads(line, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise ResultsError(
             f"{path}, line {number}: not JSON ({error}). Move the line away to read the rest"
         ) from None
@@ -205,11 +233,11 @@ def _record(path: Path, number: int, line: bytes) -> Record:
         raise ResultsError(
             f"{path}, line {number}: not a record of formfn-profile (it has no schema version)"
         )
-    if not isinstance(flat["schema"], int) or flat["schema"] < 1:
+    if type(flat["schema"]) is not int or flat["schema"] < 1:
         raise ResultsError(
             f"{path}, line {number}: schema {flat['schema']!r} is none; this version writes {SCHEMA}"
         )
     try:
         return Record.from_dict(flat)
-    except ResultsError as error:
+    except (ResultsError, RecursionError) as error:
         raise ResultsError(f"{path}, line {number}: {error}") from None

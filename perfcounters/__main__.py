@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from perfcounters import doctor, listing, simulate, stat
+from perfcounters._command import carry_out
 from perfcounters._version import __version__
 from perfcounters.errors import PerfCountersError
 
@@ -32,13 +33,15 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and give its exit status; an error is one line."""
     arguments = parser().parse_args(argv)
+    return carry_out("perfcounters", lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         return int(arguments.run(arguments))
-    except (PerfCountersError, OSError) as error:
+    except PerfCountersError as error:
         print(f"perfcounters: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
 
 
 if __name__ == "__main__":

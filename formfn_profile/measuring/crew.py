@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from formfn_profile.measuring.launcher import Launcher, Worker
-from formfn_profile.measuring.messages import Job
+from formfn_profile.measuring.messages import Job, MessageError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -128,36 +128,43 @@ class Crew:
             for worker in self._busy():
                 selector.register(worker.channel, selectors.EVENT_READ, worker)
             heard = {key.data for key, _ in selector.select(_LOOK_S)}
-        yield from self._give_up(heard)
         for worker in self._busy():
             gone = not worker.alive()
-            messages, more = worker.messages() if worker in heard else ((), True)
-            for message in messages:
-                yield from self._take(worker, message)
+            try:
+                messages, more = worker.messages() if worker in heard else ((), True)
+                for message in messages:
+                    yield from self._take(worker, message)
+            except MessageError as error:
+                yield from self._give_up(worker, f"the worker {error}")
+                continue
             if not more or (gone and worker not in heard):
                 yield from self._bury(worker)
-
-    def _give_up(self, heard: set[Worker]) -> Iterator[Outcome]:
-        for worker in self._busy():
-            job = worker.job
-            if job and worker not in heard and time.monotonic() > self._deadlines.get(worker, math.inf):
-                self._dismiss(worker)
-                yield Outcome(
-                    job, None, f"given up: it took longer than the time limit of {self._time_limit:g} s"
+            elif worker.job and time.monotonic() > self._deadlines.get(worker, math.inf):
+                yield from self._give_up(
+                    worker, f"it took longer than the time limit of {self._time_limit:g} s"
                 )
 
-    def _take(self, worker: Worker, message: dict[str, Any]) -> Iterator[Outcome]:
+    def _give_up(self, worker: Worker, why: str) -> Iterator[Outcome]:
         job = worker.job
-        if message["kind"] == "ready":
+        self._dismiss(worker)
+        if job is not None:  # else it answered first: the answer stands
+            yield Outcome(job, None, f"given up: {why}")
+
+    def _take(self, worker: Worker, message: dict[str, Any]) -> Iterator[Outcome]:
+        job, kind = worker.job, message.get("kind")
+        if kind == "ready":
             worker.ready = True
-        elif job is not None and message["job"] == job.id:
-            if message["kind"] == "stage":
-                self._said(job, message["stage"])
+        elif job is not None and message.get("job") == job.id:
+            if kind == "stage":
+                self._said(job, str(message.get("stage")))
                 return
+            result = message.get("result")
+            if kind not in ("done", "failed", "skipped") or (kind == "done") != isinstance(result, dict):
+                raise MessageError(f"sent no answer but {str(message)[:40]!r}")
             worker.job = None
             self._stillborn.pop(job.backend, None)
-            skipped = message["kind"] == "skipped"
-            yield Outcome(job, message.get("result"), message.get("reason"), skipped)
+            reason = None if kind == "done" else str(message.get("reason"))
+            yield Outcome(job, result, reason, skipped=kind == "skipped")
 
     def _bury(self, worker: Worker) -> Iterator[Outcome]:
         job, reason = worker.job, worker.death()

@@ -137,6 +137,7 @@ class Worker:
         kill_tree(self._process.pid)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=_GRACE_S)
+        kill_session(self._process.pid)
         self.channel.close()
 
     def close(self) -> None:
@@ -182,3 +183,11 @@ def kill_tree(pid: int) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             each.kill()
     psutil.wait_procs(family, timeout=_GRACE_S)
+
+
+def kill_session(leader: int) -> None:
+    """Kill what a process that led a session, and is gone, has left running there, such as a forked child."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError):
+            if process.pid != leader and os.getsid(process.pid) == leader:
+                process.kill()

@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from formfn_profile.errors import MeasurementError
 from formfn_profile.measuring.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _CHUNK = 1 << 16
+_LONGEST = 64 << 20
+
+
+class MessageError(MeasurementError):
+    """The other end sent what is no message: its program is broken, or something else wrote to its socket."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,12 @@ class Channel:
         self._socket.sendall(json.dumps(message).encode() + b"\n")
 
     def receive(self) -> dict[str, Any] | None:
-        """Wait for one message and return it; None when the other end is gone."""
+        """
+        Wait for one message and return it; None when the other end is gone.
+
+        Raises:
+            MessageError: What came is no message.
+        """
         while b"\n" not in self._buffer:
             if not self._fill():
                 return None
@@ -98,6 +109,9 @@ class Channel:
         """
         Read once (for a socket that `select` says is readable) and return the messages now whole, and
         whether more can come.
+
+        Raises:
+            MessageError: What came is no message.
         """
         more = self._fill()
         messages = []
@@ -115,10 +129,17 @@ class Channel:
         except ConnectionResetError:
             return False
         self._buffer += data
+        if len(self._buffer) > _LONGEST:
+            raise MessageError(f"sent more than {_LONGEST >> 20} MiB without the end of a message")
         return bool(data)
 
     def _take(self) -> dict[str, Any]:
         line, _, rest = self._buffer.partition(b"\n")
         self._buffer = rest
-        message: dict[str, Any] = json.loads(line)
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict):
+            raise MessageError(f"sent what is no message: {bytes(line[:40])!r}")
         return message

@@ -74,6 +74,9 @@ def serve(channel: Channel) -> None:
             answer = {"kind": "skipped", "job": job.id, "reason": str(error)}
         except FormfnError as error:
             answer = {"kind": "failed", "job": job.id, "reason": str(error)}
+        except MemoryError as error:
+            said = f": {error}" if str(error) else ""
+            answer = {"kind": "failed", "job": job.id, "reason": f"the memory did not suffice{said}"}
         except Exception as error:  # noqa: BLE001 - whatever a backend raises costs its point and no other
             answer = {"kind": "failed", "job": job.id, "reason": f"{type(error).__name__}: {error}"}
         channel.send(answer)
