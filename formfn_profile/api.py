@@ -68,7 +68,8 @@ def measure(  # noqa: PLR0913 - what a measurement may be asked for
     Args:
         model: A `torch.nn.Module` with its `inputs`, in evaluation mode whatever its own; a `PatternSpec`;
             a pattern's or network's name ("dwbottleneck", "resnet50"); "package.module:function"; a file
-            (.pt2, .pt, .onnx, .xml); a `Point`, which says its backend itself; or a list of these.
+            (.pt, .onnx, .xml); a `Point`, which says its backend itself; or a list of these. A .pt2 file may
+            run code when it is loaded: give ``models.resolve(file, trust=True)`` of one that you trust.
         inputs: Tensors, or shapes such as "1x3x224x224" or "1x128:i64" that stand for seeded values; a
             tuple or list of them for several inputs. A named network, a pattern, an exported program and a
             file with closed shapes tell their own.

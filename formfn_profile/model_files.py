@@ -30,7 +30,8 @@ def check(path: Path, *, trust: bool) -> None:
     if path.suffix == ".pt2" and not trust:
         raise NetworkError(
             f"{path}: PyTorch unpickles parts of what torch.export.save wrote, which may run code in it:"
-            " say --trust if you know where it comes from, or give ONNX or OpenVINO IR"
+            " say --trust (in Python: formfn_profile.models.resolve(FILE, trust=True)) if you know where it"
+            " comes from, or give ONNX or OpenVINO IR"
         )
     if not zipfile.is_zipfile(path):
         return

@@ -308,3 +308,24 @@ def test_ir_cut_anywhere_is_refused(file_of, tmp_path):
         whole.with_suffix(".bin").write_bytes(weights[: len(weights) * part // 8])
         with pytest.raises(NetworkError):
             models.resolve(str(whole))
+
+
+class Saves(nn.Module):
+    def forward(self, x):
+        torch.save(x, "there")
+        return x
+
+
+class Maps(nn.Module):
+    def forward(self, x):
+        return x + torch.from_file("there", True, 4)
+
+
+@pytest.mark.parametrize("kind, called", [(Saves, "save"), (Maps, "from_file")])
+def test_torchscript_that_touches_files_needs_trust(kind, called, tmp_path):
+    """As PyTorch itself writes it: refused by its code, before it is loaded."""
+    path = tmp_path / "net.pt"
+    torch.jit.save(torch.jit.script(kind()), path)
+    with pytest.raises(NetworkError, match=f"calls {called}, which reads or writes files: say --trust"):
+        models.build(models.resolve(str(path), [Input((4,))]))
+    assert models.build(models.resolve(str(path), [Input((4,))], trust=True)).module is not None
