@@ -70,7 +70,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(example, Example):
             item.add_marker(pytest.mark.xdist_group(str(example.parsed.page)))
             page = [each for each in docs_blocks.blocks(example.parsed.page) if each.runs]
-            if any("formfn-profile" in each.code for each in page):
+            if any("formfn-profile" in each.code or "ff.measure(" in each.code for each in page):
                 item.add_marker(pytest.mark.slow)
             if any("--cache" in each.code for each in page):
                 item.add_marker(pytest.mark.simulator)

@@ -16,7 +16,7 @@ from formfn_profile.errors import ResultsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
+    from os import PathLike
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -103,7 +103,7 @@ def hollow(backend: str, **changes: Any) -> dict[str, Any]:
     return line_style(backend, markerfacecolor="white", linestyle=DASHES, **changes)
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: str | PathLike[str]) -> None:
     """
     Write a figure; the suffix says the format (.png, .svg, .pdf).
 
