@@ -7,7 +7,11 @@ import pytest
 nbclient = pytest.importorskip("nbclient")
 nbformat = pytest.importorskip("nbformat")
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # of Jupyter's own
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("notebook"),
+    pytest.mark.filterwarnings("ignore"),  # of Jupyter's own
+]
 
 CELLS = (
     """

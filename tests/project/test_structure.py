@@ -96,7 +96,16 @@ LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
 SOURCES = [
     path
-    for folder in ("perfcounters", "formfn_profile", "csrc", "tools", "examples", "benchmarks", "tests")
+    for folder in (
+        "perfcounters",
+        "formfn_profile",
+        "csrc",
+        "tools",
+        "examples",
+        "benchmarks",
+        "fuzz",
+        "tests",
+    )
     for path in sorted((ROOT / folder).rglob("*"))
     if path.suffix in (".py", ".c", ".h") and path.name != "_perf.c"
 ]
