@@ -3,7 +3,8 @@ Our latency beside that of the tools that the field times with, interleaved, as 
 
 OpenVINO: benchmark_app, in its synchronous mode, on the IR that we run. PyTorch: torch.utils.benchmark. Each
 round takes one fresh process of each; the ratio of a round is ours over theirs, and the median over the
-rounds is what should be within 5% of 1.
+rounds is what should be within 5% of 1. All of them have glibc keep its memory: how often it goes back to the
+system depends on what the process did before, and page faults would make the ratio a matter of chance.
 
 Run: python benchmarks/latency_peers.py [--rounds N] [NETWORK ...]
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -21,6 +23,7 @@ from pathlib import Path
 
 from formfn_profile import backends, models
 
+KEPT = os.environ | {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 OURS = """
 import json, statistics, sys
 from pathlib import Path
@@ -49,7 +52,7 @@ with torch.inference_mode():
 def python(code: str, *arguments: object) -> float:
     """Run code in a process of its own and return the seconds it prints."""
     words = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    done = subprocess.run(words, env=KEPT, capture_output=True, text=True, check=True)
     seconds: float = json.loads(done.stdout.splitlines()[-1])
     return seconds
 
@@ -72,7 +75,7 @@ def benchmark_app(ir: Path) -> float:
         ),
         *("-api", "sync", "-nthreads", "1", "-infer_precision", "f32", "-t", "2"),
     ]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    done = subprocess.run(words, env=KEPT, capture_output=True, text=True, check=True)
     found = re.search(r"Median:\s+([\d.]+) ms", done.stdout)
     if found is None:
         sys.exit(f"benchmark_app gave no median:\n{done.stdout}")

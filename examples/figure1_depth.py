@@ -3,7 +3,7 @@ Figure 1: latency of six design patterns against depth and batch size, in PyTorc
 
     python examples/figure1_depth.py            some seconds: does it run?
     python examples/figure1_depth.py --quick    under 3 minutes
-    python examples/figure1_depth.py --paper    the paper's grid, about an hour
+    python examples/figure1_depth.py --paper    the paper's grid, two hours
 """
 
 import argparse

@@ -3,7 +3,7 @@ Figure 2: latency of six design patterns against width, in PyTorch and OpenVINO.
 
     python examples/figure2_width.py            some seconds: does it run?
     python examples/figure2_width.py --quick    under 3 minutes
-    python examples/figure2_width.py --paper    the paper's grid, hours
+    python examples/figure2_width.py --paper    the paper's grid, half an hour
 """
 
 import argparse

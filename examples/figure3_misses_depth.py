@@ -6,7 +6,7 @@ machine's own; timed kernels are held to AVX2, which is what simulated ones use.
 
     python examples/figure3_misses_depth.py            some seconds: does it run?
     python examples/figure3_misses_depth.py --quick    under 3 minutes
-    python examples/figure3_misses_depth.py --paper    the paper's grid, hours
+    python examples/figure3_misses_depth.py --paper    the paper's grid, half an hour
 """
 
 import argparse

@@ -6,7 +6,7 @@ machine's own; timed kernels are held to AVX2, which is what simulated ones use.
 
     python examples/figure4_misses_width.py            some seconds: does it run?
     python examples/figure4_misses_width.py --quick    under 3 minutes
-    python examples/figure4_misses_width.py --paper    the paper's grid, hours
+    python examples/figure4_misses_width.py --paper    the paper's grid, an hour
 """
 
 import argparse
