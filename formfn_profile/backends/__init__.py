@@ -79,6 +79,9 @@ class Backend(Protocol):
     def layers_countable(self) -> bool:
         """Whether counts can be read between its layers."""
 
+    def imports(self) -> None:
+        """Import what `load` needs and compute nothing: a worker does it once, before its forked children."""
+
     def prepare(self, model: Model, inputs: torch.Tensor | Sequence[torch.Tensor], folder: Path) -> Path:
         """
         Write what a worker needs to run `model` on `inputs` into `folder`, and return what `load` takes.

@@ -41,6 +41,10 @@ class OpenVinoCpu:
     device: str = "CPU"
     layers_countable: bool = False
 
+    def imports(self) -> None:
+        """Import OpenVINO."""
+        openvino()
+
     def prepare(self, model: Model, inputs: torch.Tensor | Sequence[torch.Tensor], folder: Path) -> Path:
         """Convert to OpenVINO's IR: weights as they are (no f16 compression), every dimension fixed."""
         import numpy as np

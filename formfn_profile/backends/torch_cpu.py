@@ -35,6 +35,10 @@ class TorchCpu:
     channels_last: bool = False
     layers_countable: bool = True
 
+    def imports(self) -> None:
+        """Import PyTorch."""
+        import torch  # noqa: F401
+
     def prepare(self, model: Model, inputs: torch.Tensor | Sequence[torch.Tensor], folder: Path) -> Path:
         """
         Write the model and its inputs; a module by value where it was defined in a script or a notebook.

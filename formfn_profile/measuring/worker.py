@@ -5,6 +5,10 @@ Reads jobs from the socket N, answers on it, and ends when the other end closes.
 natively and under llcsim; a job says what to do, the launcher where. Answers: {"kind": "ready"},
 {"kind": "stage", "job", "stage"}, {"kind": "done", "job", "result"}, {"kind": "failed" or "skipped",
 "job", "reason"}. What libraries print goes to the standard streams and cannot touch the socket.
+
+A timed job runs in a forked child, whose heap has seen nothing but imports. glibc adapts to the buffers that
+are freed: a network measured after a large one may give its memory back and ask for it at every call, and
+take several times as long as in a process of its own.
 """
 
 from __future__ import annotations
@@ -12,15 +16,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from formfn_profile.errors import FormfnError, UnavailableError
 from formfn_profile.measuring.messages import Channel, CountingJob, Job
@@ -68,18 +75,65 @@ def serve(channel: Channel) -> None:
         def stage(name: str, number: int = job.id) -> None:
             channel.send({"kind": "stage", "job": number, "stage": name})
 
+        channel.send(_in_a_child(job, stage) if job.timing else _answer(job, stage))
+
+
+def _answer(job: Job, stage: Stage) -> dict[str, Any]:
+    try:
+        return {"kind": "done", "job": job.id, "result": run(job, stage)}
+    except UnavailableError as error:
+        return {"kind": "skipped", "job": job.id, "reason": str(error)}
+    except FormfnError as error:
+        return {"kind": "failed", "job": job.id, "reason": str(error)}
+    except MemoryError as error:
+        said = f": {error}" if str(error) else ""
+        return {"kind": "failed", "job": job.id, "reason": f"the memory did not suffice{said}"}
+    except Exception as error:  # noqa: BLE001 - whatever a backend raises costs its point and no other
+        return {"kind": "failed", "job": job.id, "reason": f"{type(error).__name__}: {error}"}
+
+
+def _in_a_child(job: Job, stage: Stage) -> dict[str, Any]:
+    """Answer a job from a child; where that dies without an answer, die as it did."""
+    from formfn_profile import backends
+
+    with contextlib.suppress(Exception):  # the child meets it too, and tells
+        backends.get(job.backend).imports()
+    parent = os.getpid()
+    ours, theirs = Pipe(duplex=False)
+    child = os.fork()
+    if not child:
+        die_with(parent)
+        os._exit(_send(theirs, job, stage))
+    theirs.close()
+    with ours:
         try:
-            answer = {"kind": "done", "job": job.id, "result": run(job, stage)}
-        except UnavailableError as error:
-            answer = {"kind": "skipped", "job": job.id, "reason": str(error)}
-        except FormfnError as error:
-            answer = {"kind": "failed", "job": job.id, "reason": str(error)}
-        except MemoryError as error:
-            said = f": {error}" if str(error) else ""
-            answer = {"kind": "failed", "job": job.id, "reason": f"the memory did not suffice{said}"}
-        except Exception as error:  # noqa: BLE001 - whatever a backend raises costs its point and no other
-            answer = {"kind": "failed", "job": job.id, "reason": f"{type(error).__name__}: {error}"}
-        channel.send(answer)
+            answer: dict[str, Any] = json.loads(ours.recv_bytes())
+        except EOFError:
+            _end_as(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    os.waitpid(child, 0)
+    return answer
+
+
+def _send(end: Connection, job: Job, stage: Stage) -> int:
+    """Send the answer and return the exit status."""
+    status = 0
+    try:
+        end.send_bytes(json.dumps(_answer(job, stage)).encode())
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else 1
+    except BaseException:  # noqa: BLE001 - the last words, for the parent to read
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    return status
+
+
+def _end_as(status: int) -> NoReturn:
+    if status < 0:
+        if -status != signal.SIGKILL:
+            signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    os._exit(max(status, 0))
 
 
 def run(job: Job, stage: Stage) -> dict[str, Any]:

@@ -27,13 +27,16 @@ from formfn_profile.progress import Progress
 
 PROGRAM = """
 import os, resource, signal, sys, time
+from formfn_profile import backends
 from formfn_profile.measuring import worker
+backends.get("torch").__class__.imports = lambda self: None
 socket = int(sys.argv[sys.argv.index("--fd") + 1])
 def run(job, stage):
     if job.id == 0:
         fault(stage)
     return {"answer": job.id}
 worker.run = run
+started = os.getpid()
 def fault(stage):
     %s
 %s
@@ -41,15 +44,18 @@ sys.exit(worker.main())
 """
 
 
-@pytest.fixture
-def outcomes(tmp_path, monkeypatch):
-    """Give two jobs to workers of which the first has a fault, and return what became of both."""
+@pytest.fixture(params=[None, Protocol()], ids=["untimed", "timed"])
+def outcomes(request, tmp_path, monkeypatch):
+    """
+    Give two jobs to workers of which the first has a fault, and return what became of both. Timed ones are
+    done by children of the worker.
+    """
     monkeypatch.setattr(crew, "_LOOK_S", 0.05)
 
     def run(fault, *, at_import="", time_limit=None):
         program = tmp_path / "worker.py"
         program.write_text(PROGRAM % (fault, at_import))
-        jobs = [Job(number, "torch", "", 1, "") for number in range(2)]
+        jobs = [Job(number, "torch", "", 1, "", timing=request.param) for number in range(2)]
         with Crew(
             Launcher(program=(sys.executable, str(program))), lambda job, stage: None, time_limit=time_limit
         ) as made:
@@ -69,7 +75,7 @@ def outcomes(tmp_path, monkeypatch):
         ("os.write(socket, b'nonsense\\n')", "sent what is no message: b'nonsense'"),
         ("os.write(socket, b'[' * 100000 + b'\\n')", "sent what is no message"),
         ("""os.write(socket, b'{"kind": "done", "job": 0, "result": 5}\\n')""", "sent no answer"),
-        ("os.close(socket)", "the worker ended by itself"),
+        ("os.close(socket) if os.getpid() == started else os._exit(0)", "the worker ended by itself"),
     ],
 )
 def test_a_fault_costs_its_point_alone(fault, said, outcomes):
@@ -78,6 +84,17 @@ def test_a_fault_costs_its_point_alone(fault, said, outcomes):
     assert first.result is None
     assert said in first.reason
     assert second.result == {"answer": 1}
+
+
+@pytest.mark.parametrize("outcomes", [Protocol()], indirect=True)
+def test_each_timed_job_has_a_child_of_its_own(outcomes):
+    """Which answers for the process it is: not the worker, and not that of the job before."""
+    whose = "worker.run = lambda job, stage: {'answer': [os.getpid(), os.getppid()]}"
+    (first, worker), (second, same_worker) = (
+        one.result["answer"] for one in outcomes("pass", at_import=whose)
+    )
+    assert worker == same_worker
+    assert len({first, second, worker}) == 3
 
 
 @pytest.mark.parametrize(
