@@ -106,6 +106,10 @@ class Observation:
         alike = (each for each in self.timed.values() if vector and vector_family(each.isa) == vector)
         return next(alike, None)
 
+    def drawn(self, *, counts: bool) -> Record | None:
+        """The timed record of a picture: beside counts that of the same kernels, where there is one."""
+        return (self.like_counted if counts else None) or self.best_timed
+
     def latency(self, timed: Record | None = None) -> Estimate | None:
         """
         Return the median of a call in seconds, of `timed` or the best timed record.

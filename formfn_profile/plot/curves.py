@@ -153,7 +153,7 @@ def _deepest(every: Sequence[Observation]) -> dict[tuple[str, str, str], Observa
 
 def _place(one: Observation, cache: str | None) -> tuple[float, float] | None:
     """Return FLOPs a byte and FLOP/s; None where one of them was not measured, or nothing was moved."""
-    figures, taken = one.cache(cache), one.latency()
+    figures, taken = one.cache(cache), one.latency(one.drawn(counts=True))
     if figures is None or taken is None or not one.point.flops or not figures.misses:
         return None
     moved = LINE_BYTES * (figures.misses + (figures.writebacks or 0))

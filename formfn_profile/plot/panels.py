@@ -283,7 +283,7 @@ def _image_ms(one: Observation) -> float | None:
 
 
 def _call_ms(one: Observation) -> float | None:
-    found = one.latency()
+    found = one.latency(one.drawn(counts=True))
     return None if found is None else found.value * 1e3
 
 

@@ -268,7 +268,7 @@ def caption(points: Iterable[Observation], shape: str, *, counts: bool, extra: S
         f"{shape}, {' and '.join(precisions)}, {named} thread{'s' if named != '1' else ''}.",
         f"Machine: {machine(point.machine)}.",
     ]
-    timed = [record for each in points for record in each.timed.values()]
+    timed = [record for each in points if (record := each.drawn(counts=counts))]
     if timed:
         ran = dict.fromkeys(str(record.isa_cap) for record in timed if record.isa_cap not in (None, "native"))
         capped = f", kernels held to {', '.join(ran)}" if ran else ""

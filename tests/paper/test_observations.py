@@ -29,6 +29,18 @@ def test_a_gain_compares_the_same_instruction_set(make):
     assert ours.latency().value == pytest.approx(0.5)
 
 
+def test_a_picture_of_counts_takes_the_latency_of_the_same_kernels(make):
+    """Counted with AVX2; timed natively, with AVX-512, and held to AVX2."""
+    make.timed(1.0, isa="avx512")
+    make.counted({"host": 5})
+    (one,) = observations(make.made)
+    assert one.drawn(counts=True).isa_cap == "native"
+    make.timed(2.0, isa_cap="avx2")
+    (one,) = observations(make.made)
+    assert one.drawn(counts=True).isa_cap == "avx2"
+    assert one.drawn(counts=False).isa_cap == "native"
+
+
 @pytest.mark.parametrize(
     "other", [{"batch": 8}, {"depth": 20}, {"seed": 1}, {"threads": 2}, {"precision": "bf16"}, {"width": 32}]
 )

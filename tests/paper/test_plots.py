@@ -320,3 +320,16 @@ def test_nothing_to_draw_is_an_error_with_a_remedy(make, name):
     make.failed("whatever")
     with pytest.raises(ResultsError, match="nothing to draw"):
         draw(name, make.made)
+
+
+def test_a_caption_tells_the_kernels_that_are_drawn(make):
+    """Points timed twice, 1 s natively and 2 s held to AVX2, in which they were counted too."""
+    for depth in (10, 50):
+        make.timed(1.0, isa="avx512", depth=depth)
+        make.timed(2.0, isa_cap="avx2", depth=depth)
+        make.counted({"paper": 100 * depth}, depth=depth)
+    drawn = {}
+    for figure in (plot.latency_figure(make.made, "depth"), plot.misses_figure(make.made, "depth")):
+        said = " ".join(text.get_text() for text in figure.findobj(Text)).replace("\n", " ")
+        drawn["held to avx2" in said] = set(figure.axes[0].lines[0].get_ydata())
+    assert drawn == {False: {1000.0}, True: {2000.0}}
