@@ -16,14 +16,14 @@ typedef struct {
 
 /* LRU stacks: of each set the CURVE_WAYS lines used last, latest first. */
 typedef struct {
-    uint64_t *lines;
+    Slot *lines;
     uint64_t sets, mask;
     int holed; /* whether a line was ever taken out */
     uint64_t references;
     uint64_t hits[CURVE_WAYS]; /* by position in the stack */
 } Curve;
 
-INLINE uint64_t *curve_stack(const Curve *curve, uint64_t line)
+INLINE Slot *curve_stack(const Curve *curve, uint64_t line)
 {
     return curve->lines + CURVE_WAYS * (curve->mask != 0 ? line & curve->mask : line % curve->sets);
 }

@@ -5,16 +5,20 @@ INLINE unsigned find(const Slot *slots, Slot key, unsigned n)
 {
     unsigned found = 0;
     for (unsigned i = 0; i < n; i++)
-        found |= (unsigned)((slots[i] ^ key) < 2) << i;
+        found |= (unsigned)(((slots[i] ^ key) & ~DIRTY) == 0) << i;
     return found;
 }
 
-INLINE void push(Slot *slots, Slot front, unsigned to, unsigned n)
+INLINE unsigned use(Slot *slots, Slot used, unsigned ways, unsigned n)
 {
-    (void)n;
-    for (unsigned position = __builtin_ctz(to); position != 0; position--)
-        slots[position] = slots[position - 1];
-    slots[0] = front;
+    const unsigned found = find(slots, used, n);
+    unsigned way = found != 0 ? (unsigned)__builtin_ctz(found) : ways - 1;
+
+    used |= found != 0 ? slots[way] : 0;
+    for (; way != 0; way--)
+        slots[way] = slots[way - 1];
+    slots[0] = used;
+    return found;
 }
 
 #define BATCH batch_plain

@@ -2,12 +2,12 @@
  *
  *     unsigned find(const Slot *slots, Slot key, unsigned n);
  *
- * a bit for each of n slots (32 at most, a multiple of four) that is the key, dirty or not;
+ * a bit for each of n slots (a multiple of four, 8 to 32) that is the key, dirty or not;
  *
- *     void push(Slot *slots, Slot front, unsigned position, unsigned n);
+ *     unsigned use(Slot *slots, Slot used, unsigned ways, unsigned n);
  *
- * which moves the slots before `position` (less than n) up by one, over that one, and puts
- * `front` first. */
+ * which does the same for n slots of a set with LRU, then has that slot or, if none is the
+ * key, the last of the ways replaced by `used`, dirty if either was, and makes it the first. */
 #include "batch.h"
 
 #define PREFETCH_AHEAD 8
@@ -15,7 +15,7 @@
 #define LARGE_LEVEL (1u << 18)
 
 /* Accesses over two lines, and non-temporal stores. */
-static __attribute__((noinline)) unsigned uncommon_access(uint64_t *latest, uint64_t mask, uint64_t e,
+static unsigned uncommon_access(uint64_t *latest, uint64_t mask, uint64_t e,
                                 AccessCounts *counts, Event *out)
 {
     const uint64_t address = e & ENTRY_ADDRESS_MASK;
@@ -74,17 +74,17 @@ INLINE Event *pass_lru(Level *level, const Event *in, const Event *end, Event *o
     const Event *const first = out;
     Slot *const all = level->slots;
     const uint64_t mask = level->mask, sets = level->sets;
-    const unsigned oldest = 1u << (level->ways - 1);
+    const unsigned ways = level->ways;
     uint64_t dirty = 0, past_caches = 0;
 
     while (in < end) {
         const Event event = *in++;
         const uint64_t line = event >> EVENT_BITS;
-        const Slot key = event & ~(Event)KINDS;
+        const Slot key = slot_of(line);
         Slot *slots = all + (power_of_two ? line & mask : line % sets) * stride;
-        const unsigned found = find(slots, key, stride);
 
         if ((event & WRITE_BACK) != 0) {
+            const unsigned found = find(slots, key, stride);
             if (found != 0) {
                 slots[__builtin_ctz(found)] |= DIRTY;
             } else {
@@ -100,15 +100,13 @@ INLINE Event *pass_lru(Level *level, const Event *in, const Event *end, Event *o
             *out++ = left;
             continue;
         }
-        const uint64_t miss = found == 0;
-        const unsigned to = found | oldest;
-        const Slot held = slots[__builtin_ctz(to)];
-        const uint64_t dirty_out = miss & held;
+        const Slot held = slots[ways - 1];
+        const unsigned miss = use(slots, key | (event & WRITE), ways, stride) == 0;
+        const unsigned dirty_out = miss & held;
 
-        push(slots, event | (miss ? 0 : held), to, stride);
-        *out = held ^ (DIRTY | WRITE_BACK);
+        *out = event_of(held);
         out += dirty_out;
-        *out = key;
+        *out = event - (event & WRITE);
         out += miss;
         dirty += dirty_out;
     }
@@ -128,7 +126,7 @@ INLINE unsigned pass_blocks(Level *level, const Event *in, unsigned n, Event *ou
         const unsigned next = i + block < n ? i + block : n;
         for (unsigned k = next; k < n && k < next + block; k++) {
             const Slot *slots = level->slots + level_set(level, in[k] >> EVENT_BITS) * stride;
-            for (unsigned at = 0; at < stride; at += 8)
+            for (unsigned at = 0; at < stride; at += LINE_SIZE / sizeof(Slot))
                 __builtin_prefetch(slots + at, 1);
         }
         to = level->mask != 0 ? pass_lru(level, in + i, in + next, to, passed, stride, 1)
@@ -156,7 +154,7 @@ static unsigned pass_any(Level *level, const Event *in, unsigned n, Event *out, 
         } else if (!level_use(level, line, in[i] & WRITE, &evicted)) {
             if ((evicted & DIRTY) != 0) {
                 passed->writebacks++;
-                out[m++] = (evicted & ~(Slot)DIRTY) | WRITE_BACK;
+                out[m++] = event_of(evicted);
             }
             passed->misses++;
             out[m++] = in[i] & ~(Event)KINDS;
@@ -170,8 +168,6 @@ static unsigned pass_events(Level *level, const Event *in, unsigned n, Event *ou
     if (level->tree != 0)
         return pass_any(level, in, n, out, passed);
     switch (level->stride) {
-    case 4:
-        return pass_blocks(level, in, n, out, passed, 4);
     case 8:
         return pass_blocks(level, in, n, out, passed, 8);
     case 12:
@@ -185,13 +181,13 @@ static unsigned pass_events(Level *level, const Event *in, unsigned n, Event *ou
     }
 }
 
-typedef uint64_t Four __attribute__((vector_size(32), aligned(8), may_alias));
+typedef Slot Eight __attribute__((vector_size(32), aligned(4), may_alias));
 
 /* Move the first n lines of a stack down by one. */
-INLINE void shift_down(uint64_t *lines, unsigned n)
+INLINE void shift_down(Slot *lines, unsigned n)
 {
-    for (; n >= 4; n -= 4)
-        *(Four *)(lines + n - 3) = *(Four *)(lines + n - 4);
+    for (; n >= 8; n -= 8)
+        *(Eight *)(lines + n - 7) = *(Eight *)(lines + n - 8);
     for (; n != 0; n--)
         lines[n] = lines[n - 1];
 }
@@ -201,13 +197,13 @@ INLINE void shift_down(uint64_t *lines, unsigned n)
 static void stack_events(Curve *curve, const Event *in, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        const Event key = in[i] & ~(Event)KINDS;
-        uint64_t *lines = curve_stack(curve, in[i] >> EVENT_BITS);
+        const Slot key = slot_of(in[i] >> EVENT_BITS);
+        Slot *lines = curve_stack(curve, in[i] >> EVENT_BITS);
         unsigned position = CURVE_WAYS, hole = CURVE_WAYS;
 
         if (i + PREFETCH_AHEAD < n) {
-            const uint64_t *next = curve_stack(curve, in[i + PREFETCH_AHEAD] >> EVENT_BITS);
-            for (unsigned at = 0; at < CURVE_WAYS; at += 8)
+            const Slot *next = curve_stack(curve, in[i + PREFETCH_AHEAD] >> EVENT_BITS);
+            for (unsigned at = 0; at < CURVE_WAYS; at += LINE_SIZE / sizeof(Slot))
                 __builtin_prefetch(next + at, 1);
         }
         if ((in[i] & WRITE_BACK) != 0)

@@ -26,6 +26,9 @@
 #define MAX_RANGES 65536
 #define RANGE_LABELS 2
 
+/* Addresses that are told apart are below this: more than Valgrind gives out. */
+#define MAX_ADDRESS (UINT64_C(1) << 37)
+
 /* A recorded access: address in bits 0-54, whether it writes in bit 55, size in bytes
  * in bits 56-63. A non-temporal store has ENTRY_NON_TEMPORAL added to its size. A
  * whole entry of 0 is an access that did not take place (a false guard). An access

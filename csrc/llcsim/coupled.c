@@ -53,7 +53,7 @@ static void use_inclusive(Coupled *c, const Batch *batch, uint64_t line)
     miss(c, line);
     if (evicted != 0)
         c->counts.llc_writebacks +=
-            (evicted | invalidate_everywhere(c, evicted >> EVENT_BITS)) & DIRTY;
+            (evicted | invalidate_everywhere(c, line_in(evicted))) & DIRTY;
 }
 
 /* Bring a line in from the LLC or memory; `displaced` is what the last private level
@@ -72,10 +72,10 @@ static void use_exclusive(Coupled *c, Private *own, const Batch *batch, uint64_t
     if (displaced == 0)
         return;
     if (own->l2.ways != 0) {
-        displaced |= level_remove(&own->l1d, displaced >> EVENT_BITS) & DIRTY;
-        forget(c, own, displaced >> EVENT_BITS);
+        displaced |= level_remove(&own->l1d, line_in(displaced)) & DIRTY;
+        forget(c, own, line_in(displaced));
     }
-    if (!level_use(&c->llc, displaced >> EVENT_BITS, displaced & DIRTY, &evicted))
+    if (!level_use(&c->llc, line_in(displaced), displaced & DIRTY, &evicted))
         c->counts.llc_writebacks += evicted & DIRTY;
 }
 
@@ -89,8 +89,8 @@ static void access_line(Coupled *c, Private *own, const Batch *batch, uint64_t l
         return;
     c->counts.l1d_misses++;
     if (own->l2.ways != 0) {
-        if ((evicted & DIRTY) != 0 && !level_mark_dirty(&own->l2, evicted >> EVENT_BITS))
-            level_mark_dirty(&c->llc, evicted >> EVENT_BITS);
+        if ((evicted & DIRTY) != 0 && !level_mark_dirty(&own->l2, line_in(evicted)))
+            level_mark_dirty(&c->llc, line_in(evicted));
         evicted = 0;
         if (level_use(&own->l2, line, 0, &evicted))
             return;
@@ -100,7 +100,7 @@ static void access_line(Coupled *c, Private *own, const Batch *batch, uint64_t l
         use_exclusive(c, own, batch, line, evicted);
     } else {
         if ((evicted & DIRTY) != 0)
-            level_mark_dirty(&c->llc, evicted >> EVENT_BITS);
+            level_mark_dirty(&c->llc, line_in(evicted));
         use_inclusive(c, batch, line);
     }
 }

@@ -4,7 +4,7 @@ void level_init(Level *level, Geometry geometry, Allocate allocate)
 {
     level->sets = geometry.sets;
     level->ways = geometry.ways;
-    level->stride = (geometry.ways + 3) / 4 * 4;
+    level->stride = geometry.ways <= 8 ? 8 : (geometry.ways + 3) / 4 * 4;
     level->mask = (geometry.sets & (geometry.sets - 1)) == 0 ? geometry.sets - 1 : 0;
     level->slots = allocate(geometry.sets * level->stride * sizeof(Slot));
     level->tree = geometry.policy == TREE_PLRU
@@ -46,11 +46,11 @@ int level_use(Level *level, uint64_t line, uint64_t dirty, Slot *evicted)
     const int hit = way != level->ways;
 
     if (hit) {
-        slots[way] |= dirty;
+        slots[way] |= (Slot)dirty;
     } else {
         way = victim(level, set);
         *evicted = slots[way];
-        slots[way] = line << EVENT_BITS | dirty;
+        slots[way] = slot_of(line) | (Slot)dirty;
     }
     touch(level, set, way);
     return hit;

@@ -13,16 +13,32 @@ typedef uint64_t Event;
 enum {
     WRITE = 1,        /* with DEMAND: the access writes; else the line is dirty */
     DEMAND = 0,
-    WRITE_BACK = 2,
-    NON_TEMPORAL = 4, /* the line leaves the caches */
+    NON_TEMPORAL = 2, /* the line leaves the caches */
+    WRITE_BACK = 4,
     KINDS = 7,
 };
 #define EVENT_BITS 3
 
-/* A cached line: the line << EVENT_BITS | whether it is dirty. 0 is empty (line 0 is
- * never mapped). */
-typedef uint64_t Slot;
+/* A cached line: the line << 1 | whether it is dirty. 0 is empty (line 0 is never mapped).
+ * Half a word is enough below MAX_ADDRESS. */
+typedef uint32_t Slot;
 #define DIRTY 1u
+
+INLINE Slot slot_of(uint64_t line)
+{
+    return (Slot)line << 1;
+}
+
+INLINE uint64_t line_in(Slot slot)
+{
+    return slot >> 1;
+}
+
+/* What a slot becomes on its way to the next level: WRITE_BACK if it is dirty. */
+INLINE Event event_of(Slot slot)
+{
+    return (Event)slot << (EVENT_BITS - 1);
+}
 
 typedef struct {
     Slot *slots;     /* of each set; with LRU in order of use, the latest first */
@@ -30,7 +46,7 @@ typedef struct {
     uint64_t sets;
     uint64_t mask;   /* sets - 1 where sets is a power of two, else 0 */
     uint32_t ways;
-    uint32_t stride; /* slots from set to set: ways, rounded up to four */
+    uint32_t stride; /* slots from set to set: 8, or ways rounded up to four */
 } Level;
 
 void level_init(Level *level, Geometry geometry, Allocate allocate);
@@ -64,7 +80,7 @@ INLINE unsigned level_find(const Level *level, uint64_t set, uint64_t line)
 {
     const Slot *slots = level->slots + set * level->stride;
     unsigned way = 0;
-    while (way < level->ways && (slots[way] & ~(Slot)DIRTY) != line << EVENT_BITS)
+    while (way < level->ways && (slots[way] & ~DIRTY) != slot_of(line))
         way++;
     return way;
 }

@@ -151,9 +151,23 @@ static IRSB *instrument(VgCallbackClosure *closure, IRSB *sb, const VexGuestLayo
     return recording ? llcsim_record(sb) : sb;
 }
 
+/* The stack is at the top of what Valgrind gives out. */
+static void refuse_high_addresses(ThreadId tid)
+{
+    static Bool checked = False;
+
+    if (!checked && VG_(get_SP)(tid) >= MAX_ADDRESS) {
+        VG_(fmsg)("llcsim: this Valgrind gives out addresses above %u GiB, which the model "
+                  "does not tell apart: use another version\n", (UInt)(MAX_ADDRESS >> 30));
+        VG_(exit)(1);
+    }
+    checked = True;
+}
+
 static void start_client_code(ThreadId tid, ULong blocks)
 {
     (void)blocks;
+    refuse_high_addresses(tid);
     llcsim_set_client_thread(tid);
 }
 
