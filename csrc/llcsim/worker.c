@@ -5,9 +5,9 @@
 #include "pub_tool_libcsignal.h"
 #include "pub_tool_vki.h"
 
-/* So many that the model may fall behind in one phase of a program and catch up in the
- * next. Those used last are used again first: the others stay cold, and cost nothing. */
-#define BUFFERS 512
+/* So that the model may fall behind for a moment and catch up; all fit in an L3. Those used
+ * last are used again first. */
+#define BUFFERS 32
 /* How many the model's thread, once asleep, is woken for. */
 #define WAKE_AT 4
 #define SPINS 300
