@@ -31,7 +31,7 @@ def one(name: str, seconds: int, folder: Path) -> None:
     for number, seed in enumerate(targets.SEEDS[name]):
         (corpus / f"seed-{number}").write_bytes(seed)
     options = [
-        *(f"-max_total_time={seconds}", f"-max_len={_LONGEST_INPUT}", "-print_final_stats=1", "-timeout=20"),
+        *(f"-max_total_time={seconds}", f"-max_len={_LONGEST_INPUT}", "-print_final_stats=1", "-timeout=60"),
         *("-rss_limit_mb=4096", f"-artifact_prefix={folder}/{name}-"),
     ]
     atheris.Setup([sys.argv[0], *options, str(corpus)], targets.TARGETS[name])
