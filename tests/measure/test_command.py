@@ -77,7 +77,7 @@ def test_the_main_job_records_both_backends_and_draws(tmp_path):
         (["--depths", "ten"], "whole number"),
         (["--cache", "papr"], "paper"),
         (["--L2", "half"], "SIZE/WAYS"),
-        (["--L2", "none", "--counters", "hardware"], "--L2 none"),
+        (["--L2", "none", "--counters", "hardware"], "L2 none"),
         (["--out", "/proc/no/such/file.jsonl"], "--out"),
     ],
 )
