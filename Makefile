@@ -26,7 +26,7 @@ export PYTHON VENV_FLAGS
 run := $(VENV)/bin/python
 stamps := $(VENV)/stamps
 extension_sources := $(wildcard csrc/perf_event/*)
-parallel := --numprocesses $(JOBS) --dist loadgroup
+parallel := --numprocesses $(JOBS) --dist loadfile
 covered_wholly := formfn_profile/results.py,formfn_profile/correlation.py,formfn_profile/findings/*
 sanitizers := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g
 

@@ -62,18 +62,15 @@ def end(namespace: dict[str, Any]) -> None:
     shutil.rmtree(namespace["page_folder"])
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a page together, and mark one that measures as slow: what comes later needs its records."""
-    for item in items:
-        example = getattr(item, "example", None)
-        if isinstance(example, Example):
-            item.add_marker(pytest.mark.xdist_group(str(example.parsed.page)))
-            page = [each for each in docs_blocks.blocks(example.parsed.page) if each.runs]
-            if any("formfn-profile" in each.code or "ff.measure(" in each.code for each in page):
-                item.add_marker(pytest.mark.slow)
-            if any("--cache" in each.code for each in page):
-                item.add_marker(pytest.mark.simulator)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark the blocks of a page that measures as slow: what comes later needs its records."""
+    example = getattr(item, "example", None)
+    if isinstance(example, Example):
+        page = [each for each in docs_blocks.blocks(example.parsed.page) if each.runs]
+        if any("formfn-profile" in each.code or "ff.measure(" in each.code for each in page):
+            item.add_marker(pytest.mark.slow)
+        if any("--cache" in each.code for each in page):
+            item.add_marker(pytest.mark.simulator)
 
 
 pytest_collect_file = Sybil([regions], patterns=["*.md"], setup=begin, teardown=end).pytest()

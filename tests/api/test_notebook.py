@@ -9,7 +9,6 @@ nbformat = pytest.importorskip("nbformat")
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("notebook"),
     pytest.mark.filterwarnings("ignore"),  # of Jupyter's own
 ]
 

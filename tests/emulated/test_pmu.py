@@ -3,7 +3,7 @@
 import machine
 import pytest
 
-pytestmark = [pytest.mark.emulated, pytest.mark.slow, pytest.mark.xdist_group("emulated")]
+pytestmark = [pytest.mark.emulated, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

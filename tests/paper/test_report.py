@@ -65,8 +65,6 @@ def misses(backend, depth, width=64, **_):
     return depth * width * (400 if backend == "torch" else 100)
 
 
-pytestmark = pytest.mark.xdist_group("report")  # its page is made once
-
 CEILINGS = Ceilings(peak_flops=1e11, bandwidth=1e10, threads=1, how="made up")
 
 

@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EPOCH = "1700000000"
-pytestmark = [pytest.mark.slow, pytest.mark.simulator, pytest.mark.xdist_group("wheel")]
+pytestmark = [pytest.mark.slow, pytest.mark.simulator]
 
 
 def run(*command, cwd, **environment):
