@@ -24,7 +24,7 @@ from formfn_profile.findings.verdicts import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from formfn_profile.observations import Estimate
+    from formfn_profile.observations import Estimate, Sweep
 
 NO_DEPTHS = "needs patterns in PyTorch and OpenVINO at two depths or more, timed"
 NO_BATCHES = "needs patterns in PyTorch and OpenVINO at two batch sizes or more, timed"
@@ -59,20 +59,7 @@ def acceleration_helps(data: Data) -> Finding:
 )
 def gain_grows_with_depth(data: Data) -> Finding:
     """Each pattern's speed-up at its deepest is above that at its shallowest by more than 5%."""
-    gains = data.gains(data.depth) if data.depth else {}
-    figures, verdicts, names = [], [], []
-    for name in dict.fromkeys(name for name, _ in gains):
-        depths = [depth for pattern, depth in gains if pattern == name]
-        low, high = ends(depths)
-        if low == high:
-            continue
-        ratio = gains[name, high].over(gains[name, low])
-        verdicts.append(above(ratio))
-        names.append(name)
-        figures.append(figure(f"{name}, gain at depth {high} over that at {low}", ratio))
-    if not verdicts:
-        return not_measured(NO_DEPTHS)
-    return finding(all_of(verdicts), figures, incomplete=missing_patterns(names))
+    return _gain_grows(data, data.depth, "depth", NO_DEPTHS)
 
 
 @claim(
@@ -181,17 +168,21 @@ def batch_slows_native_only(data: Data) -> Finding:
 )
 def gain_grows_with_batch(data: Data) -> Finding:
     """Each pattern's speed-up at the largest batch is above that at the smallest by more than 5%."""
-    gains = data.gains(data.batch) if data.batch else {}
+    return _gain_grows(data, data.batch, "batch", NO_BATCHES)
+
+
+def _gain_grows(data: Data, sweep: Sweep | None, axis: str, absent: str) -> Finding:
+    gains = data.gains(sweep) if sweep else {}
     figures, verdicts, names = [], [], []
     for name in dict.fromkeys(name for name, _ in gains):
-        low, high = ends([batch for pattern, batch in gains if pattern == name])
+        low, high = ends([value for pattern, value in gains if pattern == name])
         if low != high:
             ratio = gains[name, high].over(gains[name, low])
             verdicts.append(above(ratio))
             names.append(name)
-            figures.append(figure(f"{name}, gain at batch {high} over that at {low}", ratio))
+            figures.append(figure(f"{name}, gain at {axis} {high} over that at {low}", ratio))
     if not verdicts:
-        return not_measured(NO_BATCHES)
+        return not_measured(absent)
     return finding(all_of(verdicts), figures, incomplete=missing_patterns(names))
 
 

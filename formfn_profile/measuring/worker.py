@@ -7,8 +7,8 @@ natively and under llcsim; a job says what to do, the launcher where. Answers: {
 "job", "reason"}. What libraries print goes to the standard streams and cannot touch the socket.
 
 A timed job runs in a forked child, whose heap has seen nothing but imports. glibc adapts to the buffers that
-are freed: a network measured after a large one may give its memory back and ask for it at every call, and
-take several times as long as in a process of its own.
+are freed: how much memory PyTorch gives back and asks for again at every call, and so its latency, would
+otherwise depend on the networks measured before.
 """
 
 from __future__ import annotations
