@@ -16,7 +16,7 @@ from formfn_profile.samples import summarize
 from formfn_profile.table import CacheFigures, cache_figures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from formfn_profile.results import PointKey, Record
 
@@ -105,10 +105,6 @@ class Observation:
         vector = vector_family(self.counted.isa)
         alike = (each for each in self.timed.values() if vector and vector_family(each.isa) == vector)
         return next(alike, None)
-
-    def drawn(self, *, counts: bool) -> Record | None:
-        """The timed record of a picture: beside counts that of the same kernels, where there is one."""
-        return (self.like_counted if counts else None) or self.best_timed
 
     def latency(self, timed: Record | None = None) -> Estimate | None:
         """
@@ -200,6 +196,15 @@ def observations(records: Iterable[Record]) -> list[Observation]:
         point = counted or next(iter(timed.values()), None) or record
         found[record.key] = Observation(point, timed, counted, failures, processes)
     return list(found.values())
+
+
+def drawn(points: Iterable[Observation], *, counts: bool) -> Callable[[Observation], Record | None]:
+    """
+    Return what gives the timed record of each point of a picture, all of the same kernels: beside counts
+    those that were counted, where any was timed so.
+    """
+    held = counts and any(each.like_counted for each in points)
+    return lambda one: one.like_counted if held and one.counted else one.best_timed
 
 
 def latency(record: Record) -> Estimate | None:

@@ -6,7 +6,15 @@ import math
 from typing import TYPE_CHECKING
 
 from formfn_profile.errors import ResultsError
-from formfn_profile.observations import NATIVE, PAPER_CACHE, Observation, best, miss_source, observations
+from formfn_profile.observations import (
+    NATIVE,
+    PAPER_CACHE,
+    Observation,
+    best,
+    drawn,
+    miss_source,
+    observations,
+)
 from formfn_profile.plot import style
 from formfn_profile.results import LINE_BYTES
 from formfn_profile.table import cache_figures
@@ -40,7 +48,8 @@ def roofline_figure(
     every = observations(records)
     name = miss_source(every)[1] if cache == "best" else cache
     deepest = _deepest(every)
-    placed = {key: at for key, each in deepest.items() if (at := _place(each, name))}
+    timed = drawn(deepest.values(), counts=True)
+    placed = {key: at for key, each in deepest.items() if (at := _place(each, name, timed(each)))}
     if not placed:
         raise ResultsError(
             "nothing to draw under a roofline: no pattern was timed and has LLC misses counted."
@@ -151,9 +160,9 @@ def _deepest(every: Sequence[Observation]) -> dict[tuple[str, str, str], Observa
     return found
 
 
-def _place(one: Observation, cache: str | None) -> tuple[float, float] | None:
-    """Return FLOPs a byte and FLOP/s; None where one of them was not measured, or nothing was moved."""
-    figures, taken = one.cache(cache), one.latency(one.drawn(counts=True))
+def _place(one: Observation, cache: str | None, record: Record | None) -> tuple[float, float] | None:
+    """Return FLOPs a byte and FLOP/s of `record`; None where one was not measured, or nothing was moved."""
+    figures, taken = one.cache(cache), one.latency(record) if record else None
     if figures is None or taken is None or not one.point.flops or not figures.misses:
         return None
     moved = LINE_BYTES * (figures.misses + (figures.writebacks or 0))

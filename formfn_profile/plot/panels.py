@@ -14,6 +14,7 @@ from formfn_profile.observations import (
     Line,
     Observation,
     Sweep,
+    drawn,
     gpu_reason,
     miss_source,
     observations,
@@ -116,13 +117,20 @@ def misses_figure(records: Iterable[Record], axis: Axis, cache: str | None = "be
     figure, panels = _grid(sweep.networks, caption)
     right = [axes.twinx() for axes, _ in panels]
 
+    timed = drawn(points, counts=True)
+
+    def call_ms(one: Observation) -> float | None:
+        record = timed(one)
+        found = one.latency(record) if record else None
+        return None if found is None else found.value * 1e3
+
     def misses(one: Observation) -> float | None:
         figures = one.cache(name)
         return None if figures is None else figures.misses
 
     for (axes, network), twin in zip(panels, right, strict=True):
         for series in _of(sweep, network):
-            axes.plot(*series.xy(_call_ms), **style.line_style(series.line.backend))
+            axes.plot(*series.xy(call_ms), **style.line_style(series.line.backend))
             twin.plot(*series.xy(misses), **style.hollow(series.line.backend))
     _share([axes for axes, _ in panels], sweep, 1)
     _share(right, sweep, 1)
@@ -279,11 +287,6 @@ def _flops(sweep: Sweep, network: str) -> tuple[list[int], list[float]]:
 
 def _image_ms(one: Observation) -> float | None:
     found = one.image_latency()
-    return None if found is None else found.value * 1e3
-
-
-def _call_ms(one: Observation) -> float | None:
-    found = one.latency(one.drawn(counts=True))
     return None if found is None else found.value * 1e3
 
 

@@ -13,6 +13,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from formfn_profile.errors import ResultsError
+from formfn_profile.observations import drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -268,7 +269,7 @@ def caption(points: Iterable[Observation], shape: str, *, counts: bool, extra: S
         f"{shape}, {' and '.join(precisions)}, {named} thread{'s' if named != '1' else ''}.",
         f"Machine: {machine(point.machine)}.",
     ]
-    timed = [record for each in points if (record := each.drawn(counts=counts))]
+    timed = [record for record in map(drawn(points, counts=counts), points) if record]
     if timed:
         ran = dict.fromkeys(str(record.isa_cap) for record in timed if record.isa_cap not in (None, "native"))
         capped = f", kernels held to {', '.join(ran)}" if ran else ""

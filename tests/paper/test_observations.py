@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from formfn_profile.observations import Estimate, best, miss_source, network_gain, observations, speed_up
+from formfn_profile.observations import (
+    Estimate,
+    best,
+    drawn,
+    miss_source,
+    network_gain,
+    observations,
+    speed_up,
+)
 
 
 def test_processes_are_repeats_and_a_later_run_of_one_replaces_it(make):
@@ -34,11 +42,21 @@ def test_a_picture_of_counts_takes_the_latency_of_the_same_kernels(make):
     make.timed(1.0, isa="avx512")
     make.counted({"host": 5})
     (one,) = observations(make.made)
-    assert one.drawn(counts=True).isa_cap == "native"
+    assert drawn([one], counts=True)(one).isa_cap == "native"
     make.timed(2.0, isa_cap="avx2")
     (one,) = observations(make.made)
-    assert one.drawn(counts=True).isa_cap == "avx2"
-    assert one.drawn(counts=False).isa_cap == "native"
+    assert drawn([one], counts=True)(one).isa_cap == "avx2"
+    assert drawn([one], counts=False)(one).isa_cap == "native"
+
+
+def test_a_line_is_of_one_kind_of_kernels(make):
+    """Of two points that were counted with AVX2 one was timed with AVX-512 alone: its latency is left out."""
+    for depth in (10, 20):
+        make.timed(1.0, isa="avx512", depth=depth)
+        make.counted({"host": 5}, depth=depth)
+    make.timed(2.0, isa_cap="avx2", depth=10)
+    points = observations(make.made)
+    assert [timed and timed.isa_cap for timed in map(drawn(points, counts=True), points)] == ["avx2", None]
 
 
 @pytest.mark.parametrize(
