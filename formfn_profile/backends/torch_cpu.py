@@ -36,8 +36,12 @@ class TorchCpu:
     layers_countable: bool = True
 
     def imports(self) -> None:
-        """Import PyTorch."""
+        """Import PyTorch, and learn what its libraries say of themselves."""
         import torch  # noqa: F401
+
+        from formfn_profile.backends import torch_kernels
+
+        torch_kernels.learn()
 
     def prepare(self, model: Model, inputs: torch.Tensor | Sequence[torch.Tensor], folder: Path) -> Path:
         """

@@ -8,20 +8,23 @@ the process's standard output.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-import functools
 import os
 import re
 import sys
 import tempfile
 from collections import Counter
 from contextlib import contextmanager
+from multiprocessing import Pipe, get_context
 from typing import TYPE_CHECKING, Any
 
 from formfn_profile.backends.isa import family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from multiprocessing.connection import Connection
 
 _ONEDNN_EXEC = re.compile(r"^onednn_verbose,v1,primitive,exec,cpu,([^,]+),([^,]+),", re.MULTILINE)
 _ONEDNN_ISA = re.compile(r"^onednn_verbose,v1,info,cpu,isa:(.+)$", re.MULTILINE)
@@ -60,8 +63,8 @@ def ran(call: Callable[[], object]) -> dict[str, int]:
     """
     import torch
 
-    isa()  # the libraries print their headers once a process: before anything else makes them
-    with _printed() as text, _verbose(), torch.autograd.profiler.profile(use_kineto=False) as profile:
+    isa()  # oneDNN prints its header once a process: before anything else makes it
+    with _printed() as text, _onednn_verbose(), torch.autograd.profiler.profile(use_kineto=False) as profile:
         call()
     executed = _ONEDNN_EXEC.findall(text[0])
     kernels = Counter(f"oneDNN {kind} {name}" for kind, name in executed)
@@ -105,15 +108,52 @@ def versions() -> dict[str, str]:
     return {name: version for name, version in found.items() if version}
 
 
-@functools.cache
+def learn() -> None:
+    """
+    Have a forked child ask oneDNN and MKL about themselves, for this process and those forked from it.
+
+    MKL measures the clock for its answer, for a second; asked here, it would also have computed something.
+    """
+    if _told:
+        return
+    ours, theirs = Pipe(duplex=False)
+    child = get_context("fork").Process(target=_tell, args=(theirs,))
+    child.start()
+    theirs.close()
+    with ours, contextlib.suppress(EOFError):  # it died: whoever wants to know asks, and meets the reason
+        _told.append(ours.recv())
+    child.join()
+
+
+def _tell(end: Connection) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    end.send(_headers())
+
+
+_told: list[str] = []
+
+
 def _headers() -> str:
     """What oneDNN and MKL print once a process, about themselves, before the first thing they run."""
+    if not _told:
+        _told.append(_asked())
+    return _told[0]
+
+
+def _asked() -> str:
     import torch
 
     enabled = torch.backends.mkldnn.enabled  # oneDNN tensors do not work while it is off
     torch.backends.mkldnn.enabled = True  # type: ignore[assignment]
     try:
-        with torch.inference_mode(), _printed() as text, _verbose():
+        with (
+            torch.inference_mode(),
+            _printed() as text,
+            _onednn_verbose(),
+            torch.backends.mkl.verbose(torch.backends.mkl.VERBOSE_ON),  # type: ignore[no-untyped-call]
+        ):
             image = torch.zeros(1, 16, 8, 8)
             torch.nn.functional.conv2d(image.to_mkldnn(), torch.zeros(16, 16, 3, 3).to_mkldnn())
             torch.zeros(8, 8) @ torch.zeros(8, 8)
@@ -122,15 +162,10 @@ def _headers() -> str:
     return text[0]
 
 
-@contextmanager
-def _verbose() -> Iterator[None]:
+def _onednn_verbose() -> AbstractContextManager[Any]:
     import torch
 
-    with (
-        torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON),  # type: ignore[no-untyped-call]
-        torch.backends.mkl.verbose(torch.backends.mkl.VERBOSE_ON),  # type: ignore[no-untyped-call]
-    ):
-        yield
+    return torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -25,6 +25,20 @@ from formfn_profile.patterns import PatternSpec
 SPEC = PatternSpec("dwbottleneck", depth=3, width=32, resolution=16)
 CONVOLUTIONS = 1 + 3 * 3
 
+LEARN_AND_TELL = """
+import json, os
+import torch
+from formfn_profile import backends
+from formfn_profile.backends import torch_kernels
+threads = len(os.listdir("/proc/self/task"))
+backends.get("torch").imports()
+assert len(os.listdir("/proc/self/task")) <= threads, "a pool's threads would not survive a fork"
+learnt = torch_kernels.isa(), torch_kernels.versions()
+torch_kernels._told.clear()
+assert learnt == (torch_kernels.isa(), torch_kernels.versions()), "what this process itself is told"
+print(json.dumps(learnt))
+"""
+
 LOAD_AND_TELL = """
 import json, sys
 from pathlib import Path
@@ -157,6 +171,15 @@ def test_torch_kernels_follow_the_library_that_runs(session_of):
     usual = session_of("torch", model, x).facts()
     assert usual["onednn_enabled"] is True
     assert sum(name.startswith("oneDNN convolution jit_dw") for name in usual["kernels"]) == 1
+
+
+def test_what_pytorchs_libraries_say_is_learnt_from_a_child():
+    """A worker asks before it forks; what it learns is what a process that asks itself is told."""
+    told = subprocess.run([sys.executable, "-c", LEARN_AND_TELL], check=False, capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    isa, versions = json.loads(told.stdout)
+    assert isa["onednn"] is not None
+    assert versions.keys() == {"torch_onednn", "torch_mkl"}
 
 
 def test_channels_last_is_read_back(session_of):
