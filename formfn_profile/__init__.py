@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from formfn_profile import backends, errors, models, networks, patterns, plot
+    from formfn_profile.advisor import Advice
     from formfn_profile.api import (
+        advise,
         claims,
         correlate,
         count_flops,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from perfcounters._version import __version__
 
 __all__ = [
+    "Advice",
     "Ceilings",
     "Claims",
     "Correlations",
@@ -49,6 +52,7 @@ __all__ = [
     "Record",
     "Results",
     "__version__",
+    "advise",
     "backends",
     "claims",
     "correlate",
@@ -69,10 +73,11 @@ __all__ = [
 # set the package's attribute of that name.
 _HOMES = {
     **dict.fromkeys(
-        ("claims", "correlate", "count_flops", "layers", "load", "measure", "report", "study"),
+        ("advise", "claims", "correlate", "count_flops", "layers", "load", "measure", "report", "study"),
         "formfn_profile.api",
     ),
     **dict.fromkeys(("Claims", "Correlations", "Results"), "formfn_profile.display"),
+    "Advice": "formfn_profile.advisor",
     "Ceilings": "formfn_profile.ceilings",
     "Input": "formfn_profile.models",
     "PatternSpec": "formfn_profile.patterns",

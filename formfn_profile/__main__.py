@@ -23,6 +23,7 @@ COMMANDS = {
     "plot": "the paper's figures, a roofline, misses against the size of the LLC",
     "claims": "the paper's findings, checked on this machine's records",
     "report": "all of it as one page",
+    "advise": "which form is fast here: latencies predicted, and ranked under a budget",
 }
 # Modules of commands whose own name is that of what they call.
 _MODULES = {
@@ -35,6 +36,7 @@ _MODULES = {
     "plot": "plot_command",
     "claims": "claims_command",
     "report": "report_command",
+    "advise": "advise_command",
 }
 
 _PROG = "formfn-profile"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
+    from formfn_profile.advisor import Advice
     from formfn_profile.ceilings import Ceilings
     from formfn_profile.display import Claims, Correlations, Results
     from formfn_profile.flops import FlopCount
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BACKENDS",
     "FEW_CALLS",
+    "advise",
     "claims",
     "correlate",
     "count_flops",
@@ -335,6 +337,34 @@ def claims(records: Records) -> Claims:
         ResultsError: They cannot be read, or are of several machines.
     """
     return display.Claims.of(given.records(records))
+
+
+def advise(
+    records: Records,
+    *,
+    backends: Sequence[str] | str | None = None,
+    threads: int | None = None,
+    precision: str | None = None,
+) -> Advice:
+    """
+    Fit a model of latency on one machine's records of patterns, for networks that were not measured:
+    `Advice.predict` and `Advice.rank` take any, `Advice.forms` finds the deepest of each pattern.
+
+    Args:
+        records: Results, records, or files of them, of one machine. Named networks among them are not fitted
+            on; `Advice.compare` predicts them beside what was measured.
+        backends: The backends to advise on; all whose records suffice where not given.
+        threads: Which records to take, where they are of several numbers of threads.
+        precision: Which records to take, where they are of several precisions.
+
+    Raises:
+        ResultsError: They cannot be read, are too few, or are of several machines, precisions or numbers of
+            threads.
+    """
+    from formfn_profile import advisor
+
+    chosen = None if backends is None else given.names(backends)
+    return advisor.advise(given.records(records), backends=chosen, threads=threads, precision=precision)
 
 
 def _carry_out(plan: Plan, why: str, out: str | os.PathLike[str] | None, *, progress: bool) -> Results:

@@ -100,7 +100,7 @@ def count(model: torch.nn.Module, *inputs: torch.Tensor) -> FlopCount:
     import torch
 
     tally = _Tally()
-    with torch.no_grad(), _paths(model, tally), _mode(tally):
+    with torch.no_grad(), _paths(model, tally), dispatched(tally.add):
         model(*inputs)
     whole = tally.modules[""]
     parameters = list(model.parameters())
@@ -130,7 +130,7 @@ class _Tally:
         if operation.is_view or name in MOVES:
             macs = None
         else:
-            macs = _macs(name, operation.overloadpacket, (arguments, options, out))
+            macs = macs_of(operation.overloadpacket, (arguments, options, out))
             self._book(name, macs)
         if not operation.is_view:
             self.written += _new_bytes(arguments, out)
@@ -145,9 +145,11 @@ class _Tally:
                 self.modules[path].macs += macs
 
 
-def _macs(name: str, packet: Any, call: tuple[Sequence[Any], Mapping[str, Any], Any]) -> int | None:
+def macs_of(packet: Any, call: tuple[Sequence[Any], Mapping[str, Any], Any]) -> int | None:
+    """Return the MACs of a call: (arguments, keyword arguments, result); None without a formula."""
     from torch.utils.flop_counter import flop_registry
 
+    name = str(packet)
     if name in FORMULAS:
         return FORMULAS[name](*call)
     if packet in flop_registry:
@@ -169,7 +171,8 @@ def _new_bytes(arguments: Sequence[Any], out: Any) -> int:
     )
 
 
-def _mode(tally: _Tally) -> contextlib.AbstractContextManager[Any]:
+def dispatched(add: Callable[..., None]) -> contextlib.AbstractContextManager[Any]:
+    """Call `add(operation, arguments, keyword arguments, result)` for all that PyTorch dispatches."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
     class Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -187,7 +190,7 @@ def _mode(tally: _Tally) -> contextlib.AbstractContextManager[Any]:
                 if parts is not NotImplemented:
                     return parts
             out = func(*args, **options)
-            tally.add(func, args, options, out)
+            add(func, args, options, out)
             return out
 
     made: contextlib.AbstractContextManager[Any] = Mode()  # type: ignore[no-untyped-call]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["NETWORKS", "Network", "build", "example_input", "get"]
+__all__ = ["NETWORKS", "Network", "build", "example_input", "get", "outline"]
 
 _CALIBRATION_IMAGES = 2
 _CALIBRATION_SEED = 1_000_000  # far from those of example inputs
@@ -91,6 +91,30 @@ def build(name: str, seed: int = 0) -> torch.nn.Module:
 
     from formfn_profile import calibration
 
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = _made(name)
+    size = get(name).resolution
+    images = calibration.images(_CALIBRATION_IMAGES, size, size, seed + _CALIBRATION_SEED)
+    calibration.calibrate(model, images)
+    return model
+
+
+def outline(name: str) -> torch.nn.Module:
+    """
+    Build a network on PyTorch's meta device, in evaluation mode: its layers and shapes without weights.
+
+    Raises:
+        UnknownNetworkError: There is no such network.
+        NetworkError: pytorchcv is not installed.
+    """
+    import torch
+
+    with torch.device("meta"):
+        return _made(name).eval()
+
+
+def _made(name: str) -> torch.nn.Module:
     network = get(name)
     try:
         module = importlib.import_module(f"pytorchcv.models.{network.module}")
@@ -99,12 +123,7 @@ def build(name: str, seed: int = 0) -> torch.nn.Module:
             f"{name} is built by pytorchcv, which is not installed ({error})."
             " Run: pip install 'formfn-profile[networks]'"
         ) from error
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model: torch.nn.Module = getattr(module, network.function)(**network.arguments)
-    size = network.resolution
-    images = calibration.images(_CALIBRATION_IMAGES, size, size, seed + _CALIBRATION_SEED)
-    calibration.calibrate(model, images)
+    model: torch.nn.Module = getattr(module, network.function)(**network.arguments)
     return model
 
 

@@ -43,18 +43,23 @@ PARTS = (
         "Command lines",
         _ours(
             "__main__ llc study_command layers_command compare_command export_command correlate_command"
-            " claims_command plot_command report_command roofline_command options running"
+            " claims_command plot_command report_command roofline_command advise_command options running"
         ),
         1,
         0,
     ),
     Part("Python", _ours("api given"), 2, 0),
-    Part("Report", _ours("reporting display"), 0, 1),
+    Part("Report", _ours("reporting display advisor ranking"), 0, 1),
     Part("Study", _ours("execution grid source recording plan preparation preparers progress scratch"), 2, 1),
     Part("Pictures", _ours("plot"), 0, 2),
-    Part("Statistics", _ours("observations gather correlation correlate_text findings claims_text"), 0, 3),
+    Part(
+        "Statistics",
+        _ours("observations gather correlation correlate_text findings claims_text cost_model cost_text"),
+        0,
+        3,
+    ),
     Part("Measuring", _ours("measuring"), 2, 4),
-    Part("Networks", _ours("patterns calibration networks models model_files live flops"), 1, 4),
+    Part("Networks", _ours("patterns calibration networks models model_files live flops operations"), 1, 4),
     Part(
         "Tables", _ours("table tabular notes flags dip by_layer layer_table comparable compare export"), 0, 5
     ),

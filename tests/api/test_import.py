@@ -12,7 +12,7 @@ import pytest
 import formfn_profile as ff
 
 HEAVY = ("torch", "openvino", "numpy", "matplotlib", "pandas", "cffi", "perfcounters")
-FUNCTIONS = ("claims", "correlate", "count_flops", "layers", "load", "measure", "report", "study")
+FUNCTIONS = ("advise", "claims", "correlate", "count_flops", "layers", "load", "measure", "report", "study")
 MODULES = ("backends", "errors", "models", "networks", "patterns", "plot")
 
 

@@ -34,7 +34,7 @@ def run(name, *words):
 
 def test_every_example_is_tested_and_under_60_lines():
     found = {path.stem: len(path.read_text().splitlines()) for path in FOLDER.glob("*.py")}
-    assert set(found) == {*DRAWN, "count_any_code", "own_model"}
+    assert set(found) == {*DRAWN, "count_any_code", "own_model", "search"}
     assert {name: lines for name, lines in found.items() if lines >= 60} == {}
 
 
@@ -67,3 +67,15 @@ def test_a_model_of_ones_own_is_measured(tmp_path):
     out = run("own_model", "--out", tmp_path)
     assert "own_model:small  openvino-cpu" in out
     assert [each.status for each in load(tmp_path / "own-model.jsonl")] == ["ok", "ok"]
+
+
+@pytest.mark.slow
+def test_a_thousand_networks_are_searched_and_the_best_is_measured(tmp_path):
+    """From the records of docs/paper.md."""
+    out = run(
+        "search", "--records", FOLDER.parent / "docs" / "data" / "paper.jsonl.gz", "--out", tmp_path / "new"
+    )
+    assert "openvino-cpu: of 1,000 candidates, within 10 ms" in out
+    assert "Searched 1000 in " in out
+    (best,) = load(tmp_path / "new" / "search-best.jsonl")
+    assert (best.network, best.status) == ("best", "ok")

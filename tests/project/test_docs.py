@@ -42,6 +42,10 @@ MARKED = {
     "docs/how-to/add-processor.md": [
         "parsed: the entry is not in the file",
     ],
+    "docs/how-to/advise.md": [
+        "parsed: some minutes of measuring",
+        "parsed: tests/paper/test_advise.py compares; it takes pytorchcv",
+    ],
     "docs/how-to/amd.md": [
         "parsed: the status is 1 where LLC misses can't be trusted",
         "not run: this machine has no amd_l3 PMU",

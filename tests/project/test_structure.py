@@ -25,6 +25,7 @@ FROM_RECORDS_ONLY = (
     "formfn_profile.plot.__init__",
     "formfn_profile.reporting.__init__",
     "formfn_profile.display",
+    "formfn_profile.cost_model",
 )
 COMMANDS = (
     "formfn_profile.llc",
@@ -37,6 +38,7 @@ COMMANDS = (
     "formfn_profile.plot_command",
     "formfn_profile.report_command",
     "formfn_profile.roofline_command",
+    "formfn_profile.advise_command",
     "formfn_profile.__main__",
     "perfcounters.__main__",
     "perfcounters.doctor",
