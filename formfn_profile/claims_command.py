@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profil
     from formfn_profile.errors import FormfnError
     from formfn_profile.findings import advise, check
     from formfn_profile.gather import gather
+    from perfcounters._terminal import columns
 
     try:
         results = check(gather(options.records))
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profil
     if options.json:
         print(json.dumps([each.to_dict() for each in results], indent=1, allow_nan=False))
     else:
-        print(claims_text.render(results, advise(results)))
+        print(claims_text.render(results, advise(results), columns(sys.stdout)))
     return 0
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from formfn_profile.tabular import Table
+from perfcounters._terminal import fitted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,16 +17,17 @@ _SHOWN = 6
 _HEADS = ("verdict", "finding", "here", "in the paper")
 
 
-def render(results: Sequence[Result], advice: Sequence[Advice]) -> str:
-    """Return the verdicts as text, the paper's figures beside this machine's, and the advice under them."""
+def render(results: Sequence[Result], advice: Sequence[Advice], columns: int | None = None) -> str:
+    """
+    Return the verdicts as text, the paper's figures beside this machine's, and the advice under them, in
+    lines of `columns` at most.
+    """
     lines: list[str] = []
     for each in results:
-        lines += [*_wrap(f"{each.finding.verdict.upper()}: {each.claim.statement}.", ""), *_under(each), ""]
+        lines += [f"{each.finding.verdict.upper()}: {each.claim.statement}.", *_under(each), ""]
     first, *rest = advice_lines(advice)
-    lines.append(first)
-    for line in rest:
-        lines += _wrap(line, "  ")
-    return "\n".join([*lines, "", summary(results)])
+    lines += [first, *(f"  {line}" for line in rest), "", summary(results)]
+    return fitted(lines, min(columns or _COLUMNS, _COLUMNS))
 
 
 def table(results: Sequence[Result]) -> Table:
@@ -59,19 +60,13 @@ def summary(results: Sequence[Result]) -> str:
 
 def _under(result: Result) -> list[str]:
     claim, finding = result.claim, result.finding
-    lines = _wrap(f"paper ({claim.where}): {claim.paper}", "    ")
-    if finding.figures:
-        lines += _wrap(f"here: {_figures(result)}", "    ")
-    if finding.remark:
-        lines += _wrap(finding.remark, "    ")
-    return [*lines, *_wrap(f"[{claim.name}] {claim.method}", "    ")]
+    lines = [f"paper ({claim.where}): {claim.paper}"]
+    lines += [f"here: {_figures(result)}"] if finding.figures else []
+    lines += [finding.remark] if finding.remark else []
+    return [f"    {line}" for line in (*lines, f"[{claim.name}] {claim.method}")]
 
 
 def _figures(result: Result) -> str:
     figures = result.finding.figures
     more = len(figures) - _SHOWN
     return "; ".join(map(str, figures[:_SHOWN])) + (f"; and {more} more (--json)" if more > 0 else "")
-
-
-def _wrap(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, _COLUMNS, initial_indent=indent, subsequent_indent=indent + "  ")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _MISSING = "-"
 _NAMED = 3
+_COLUMNS = ("point", "", "A", "B", "B / A", "interval", "smallest", "processes", "verdict")
 
 
 def parser(prog: str = "python -m formfn_profile compare") -> argparse.ArgumentParser:
@@ -61,6 +62,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profil
 def _run(options: argparse.Namespace) -> int:
     from formfn_profile.compare import MARGIN, compare
     from formfn_profile.store import load
+    from perfcounters._terminal import columns
 
     _check_two(options.a, options.b)
     limit = options.fail_over
@@ -68,7 +70,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([dataclasses.asdict(each) for each in found], indent=1))
     else:
-        print(render(found, MARGIN if limit is None else limit))
+        print(render(found, MARGIN if limit is None else limit, columns(sys.stdout)))
     if limit is None:
         return 0
     failing = [each for each in found if each.regressed(limit)]
@@ -88,22 +90,18 @@ def _check_two(a: Path, b: Path) -> None:
         raise ResultsError(f"{a} and {b} are the same file. Name the records before and after the change")
 
 
-def render(found: Sequence[Comparison], margin: float) -> str:
-    """Return the comparisons as a table, and under it what they mean."""
+def render(found: Sequence[Comparison], margin: float, width: int | None = None) -> str:
+    """Return the comparisons as a table, and under it what they mean; folded where wider than `width`."""
+    from formfn_profile.tabular import Table
+    from perfcounters._terminal import fitted
+
     if not found:
         return "There are no records to compare."
     shared, names = _labels([each.point for each in found])
-    lines = [_cells(each, name) for each, name in zip(found, names, strict=True)]
-    lines.insert(0, ["point", "", "A", "B", "B / A", "interval", "smallest", "processes", "verdict"])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    table = [
-        "  ".join(
-            cell.ljust(width) if i in (0, 1, 8) else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ).rstrip()
-        for cells in lines
-    ]
-    return "\n".join([shared, *table, "", *_notes(found, names), *_meaning(found, margin)]).lstrip("\n")
+    rows = [_cells(each, name) for each, name in zip(found, names, strict=True)]
+    table = Table(shared, _COLUMNS, rows, left=("point", "", "verdict"), keys=("point", ""))
+    under = fitted(["", *_notes(found, names), *_meaning(found, margin)], width)
+    return f"{table.text(width)}\n{under}".lstrip("\n")
 
 
 def _cells(one: Comparison, name: str) -> list[str]:

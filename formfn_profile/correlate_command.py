@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profil
     from formfn_profile.display import Correlations
     from formfn_profile.errors import FormfnError
     from formfn_profile.gather import gather
+    from perfcounters._terminal import columns
 
     try:
         found = Correlations.of(gather(options.records))
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profil
         }
         print(json.dumps(_finite(plain), indent=1, allow_nan=False))
     else:
-        print(found)
+        print(found.text(columns(sys.stdout)))
     return 0
 
 

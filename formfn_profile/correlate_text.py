@@ -53,17 +53,18 @@ def coefficient_text(found: Coefficient) -> str:
     return f"{found.value:.2f} ({found.interval[0]:.2f} to {found.interval[1]:.2f})"
 
 
-def slope_lines(found: Sequence[Slopes]) -> list[str]:
-    """Return a table of what one block adds, as lines."""
+def slope_lines(found: Sequence[Slopes], width: int | None) -> list[str]:
+    """Return a table of what one block adds, as lines, folded where it is wider than `width`."""
     if not found:
         return ["No pattern was measured at two depths: no slopes."]
-    return slope_table(found).text().splitlines()
+    return slope_table(found).text(width).splitlines()
 
 
 def slope_table(found: Sequence[Slopes]) -> Table:
     """Return a table of what one block adds."""
     title = f"What one block adds ({found[0].label}):"
-    return Table(title, SLOPE_COLUMNS, [slope_cells(each) for each in found], left=SLOPE_COLUMNS[:2])
+    cells = [slope_cells(each) for each in found]
+    return Table(title, SLOPE_COLUMNS, cells, left=SLOPE_COLUMNS[:2], keys=SLOPE_COLUMNS[:4])
 
 
 def slope_cells(found: Slopes) -> list[str]:

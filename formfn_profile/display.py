@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
@@ -11,6 +12,7 @@ from formfn_profile.errors import ResultsError
 from formfn_profile.findings import Result, advise, check
 from formfn_profile.notes import notes
 from formfn_profile.results import Record
+from perfcounters._terminal import columns, fitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,14 +96,18 @@ class Results(Sequence[Record]):
         """
         store.save(self.records, path, overwrite=overwrite)
 
+    def text(self, width: int | None = None) -> str:
+        """Return the tables and the notes, folded where they have more columns than `width`."""
+        shown = "\n\n".join(each.text(width) for each in self.tables())
+        return "\n\n".join(filter(None, (shown, fitted(self.notes(), width))))
+
     def __str__(self) -> str:
         """Write the tables and the notes."""
-        shown = "\n\n".join(each.text() for each in self.tables())
-        return "\n\n".join(filter(None, (shown, "\n".join(self.notes()))))
+        return self.text()
 
     def __repr__(self) -> str:
-        """Write what `str` writes, so that an interpreter shows the table."""
-        return str(self)
+        """Write them as wide as the terminal, so that an interpreter shows them."""
+        return self.text(columns(sys.stdout))
 
     def _repr_html_(self) -> str:
         return tabular.html([*self.tables(), self.notes()])
@@ -134,13 +140,17 @@ class Claims(Sequence[Result]):
         """Test every claim on these records."""
         return cls(tuple(check(records)))
 
+    def text(self, width: int | None = None) -> str:
+        """Return the verdicts, the paper's figures beside this machine's, and the advice."""
+        return claims_text.render(self.results, advise(self.results), width)
+
     def __str__(self) -> str:
-        """Write the verdicts, the paper's figures beside this machine's, and the advice."""
-        return claims_text.render(self.results, advise(self.results))
+        """Write the verdicts."""
+        return self.text()
 
     def __repr__(self) -> str:
-        """Write what `str` writes."""
-        return str(self)
+        """Write them as wide as the terminal."""
+        return self.text(columns(sys.stdout))
 
     def _repr_html_(self) -> str:
         head, *lines = claims_text.advice_lines(advise(self.results))
@@ -182,20 +192,24 @@ class Correlations:
         found = slopes(records)
         return cls(tuple(correlations(records)), tuple(found), compare_slopes(found))
 
-    def __str__(self) -> str:
-        """Write coefficients with their intervals, and what a block adds."""
+    def text(self, width: int | None = None) -> str:
+        """Return coefficients with their intervals, and what a block adds."""
         from formfn_profile.correlate_text import association_line, correlation_lines, slope_lines
 
         lines = [line for each in self.backends for line in (*correlation_lines(each), "")]
-        lines += slope_lines(self.slopes)
+        lines += slope_lines(self.slopes, width)
         for backend, across in self.blocks.items():
             lines += ["", f"For a block, over patterns and widths, {backend}:"]
             lines += [f"  {association_line(each)}" for each in across]
-        return "\n".join(lines)
+        return fitted(lines, width)
+
+    def __str__(self) -> str:
+        """Write the coefficients."""
+        return self.text()
 
     def __repr__(self) -> str:
-        """Write what `str` writes."""
-        return str(self)
+        """Write them as wide as the terminal."""
+        return self.text(columns(sys.stdout))
 
     def _repr_html_(self) -> str:
         from formfn_profile.correlate_text import association_line, correlation_lines, slope_table

@@ -34,7 +34,14 @@ def table(measured: Layers) -> Table:
     ]
     record = measured.record
     title = f"{record.title} on {record.backend}, batch {record.batch}, {record.precision}, medians a call"
-    return Table(title, _COLUMNS, rows, left=_COLUMNS[:2], remarks=tuple(_remarks(measured, total)))
+    return Table(
+        title,
+        _COLUMNS,
+        rows,
+        left=_COLUMNS[:2],
+        keys=_COLUMNS[:1],
+        remarks=tuple(_remarks(measured, total)),
+    )
 
 
 def _microseconds(layer: Layer) -> str:

@@ -63,9 +63,7 @@ def _run(options: argparse.Namespace, check: Callable[[], None]) -> int:
         out,
         picture,
         options.json,
-        render=lambda records: "\n\n".join(
-            layer_table.table(each).text() for each in by_layer.of_records(records)
-        ),
+        tables=lambda records: [layer_table.table(each) for each in by_layer.of_records(records)],
         draw=lambda records: plot.layers_figure(by_layer.of_records(records)),
     )
     return running.run(plan, source.why, show, check)

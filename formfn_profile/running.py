@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from formfn_profile.options import integer, names, seconds
 from perfcounters._command import INTERRUPTED, carry_out
+from perfcounters._terminal import columns, wrapped
 
 if TYPE_CHECKING:
     import argparse
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from formfn_profile.preparation import Spec
     from formfn_profile.results import Record
     from formfn_profile.source import Source
+    from formfn_profile.tabular import Table
 
 FOLDER = Path("formfn_results")
 
@@ -35,15 +37,15 @@ FOLDER = Path("formfn_results")
 class Output:
     """
     Where records go and what is told: `picture` is what `draw` makes of the records, unless it is None;
-    `as_json` prints records instead of what `render` makes of them. A table and the LLC picture by default.
-    `against` is for the records of a plan's other interpreter.
+    `as_json` prints records instead of what `tables` makes of them. The table of a study and the LLC picture
+    by default. `against` is for the records of a plan's other interpreter.
     """
 
     records: Path
     picture: Path | None = None
     as_json: bool = False
     against: Path | None = None
-    render: Callable[[Sequence[Record]], str] | None = None
+    tables: Callable[[Sequence[Record]], Sequence[Table]] | None = None
     draw: Callable[[Sequence[Record]], Figure] | None = None
 
 
@@ -293,7 +295,9 @@ def _tell(records: Sequence[Record], why: str, output: Output) -> None:
     if output.as_json:
         print("\n".join(text), file=sys.stderr)
     else:
-        print("\n".join(["", (output.render or table.render)(records), "", *text]))
+        width = columns(sys.stdout)
+        shown = "\n\n".join(each.text(width) for each in (output.tables or table.tables)(records))
+        print("\n".join(["", shown, "", *(wrapped(line, width) for line in text)]))
 
 
 def fresh(prefix: str, points: Sequence[Point]) -> Path:

@@ -161,6 +161,7 @@ def _table(title: str, rows: Sequence[Row]) -> Table:
         tuple(first if name == "depth" else name for _, group in _GROUPS for name in group),
         lines,
         left=_LEFT,
+        keys=(first, "backend", "cache"),
         groups=tuple((heading, len(group)) for heading, group in _GROUPS),
         hints=hints,
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
 
+from perfcounters._terminal import wrapped
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["Table", "html"]
 
@@ -31,33 +34,30 @@ class Table:
     """
     Cells under `columns`, with a `title` over them and `remarks` under them.
 
-    `left` names the columns that are set flush left, and `wrapped` those of sentences (in HTML). `groups`
-    are headings over several columns each: (heading, number of columns), "" for none. `hints` are what HTML
-    shows of a cell when it is pointed at, by (row, column).
+    `left` names the columns that are set flush left, and `wrapped` those of sentences (in HTML). `keys` tell
+    rows apart, and are repeated where a table is folded. `groups` are headings over several columns each:
+    (heading, number of columns), "" for none. `hints` are what HTML shows of a cell when it is pointed at, by
+    (row, column).
     """
 
     title: str
     columns: tuple[str, ...]
     rows: Sequence[Sequence[str]]
     left: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
     groups: tuple[tuple[str, int], ...] = ()
     remarks: tuple[str, ...] = ()
     wrapped: tuple[str, ...] = ()
     hints: dict[tuple[int, int], str] = field(default_factory=dict)
 
-    def text(self) -> str:
-        """Return the lines for a terminal."""
-        widths = [max(map(len, column)) for column in zip(self.columns, *self.rows, strict=True)]
-
-        def line(cells: Sequence[str]) -> str:
-            padded = (
-                cell.ljust(width) if name in self.left else cell.rjust(width)
-                for name, cell, width in zip(self.columns, cells, widths, strict=True)
-            )
-            return "  ".join(padded).rstrip()
-
-        over = [self._over(widths)] if self.groups else []
-        return "\n".join([self.title, *over, line(self.columns), *map(line, self.rows), *self.remarks])
+    def text(self, columns: int | None = None) -> str:
+        """
+        Return the lines for a terminal of so many columns; None is any width. A table that is wider is
+        folded: the columns that don't fit stand under the others, beside the keys of their rows.
+        """
+        parts = ("\n".join(self._lines(part, columns)) for part in self._folded(columns))
+        title, *remarks = (wrapped(each, columns) for each in (self.title, *self.remarks))
+        return "\n".join([title, "\n\n".join(parts), *remarks])
 
     def html(self) -> str:
         """Return a `table` element, and a list of the remarks."""
@@ -84,13 +84,51 @@ class Table:
             f"<thead>{over}<tr>{head}</tr></thead><tbody>{body}</tbody></table>{_list(self.remarks)}"
         )
 
-    def _over(self, widths: Sequence[int]) -> str:
-        over, at = "", 0
-        for title, columns in self.groups:
-            width = sum(widths[at : at + columns]) + 2 * (columns - 1)
-            over += (f" {title} ".center(width, "-") if title else " " * width) + "  "
-            at += columns
-        return over.rstrip()
+    def _folded(self, columns: int | None) -> list[list[int]]:
+        """Return the numbers of the columns that stand side by side."""
+        every = range(len(self.columns))
+        if columns is None:
+            return [[*every]]
+        keys = [i for i in every if self.columns[i] in self.keys]
+        parts: list[list[int]] = []
+        for i in (i for i in every if i not in keys):
+            longer = sorted({*(parts[-1] if parts else ()), *(key for key in keys if key < i), i})
+            if parts and _width(self._widths(longer).values()) <= columns:
+                parts[-1] = longer
+            else:
+                parts.append([*(key for key in keys if key < i), i])
+        return parts
+
+    def _lines(self, part: Sequence[int], columns: int | None) -> Iterator[str]:
+        widths = self._widths(part)
+        # A sentence goes on below itself; figures alone are never broken.
+        limit = columns if self.columns[part[-1]] in self.left else None
+        last = _width([*widths.values()][:-1]) + 2
+
+        def line(cells: Sequence[str]) -> str:
+            padded = (
+                cells[i].ljust(width) if self.columns[i] in self.left else cells[i].rjust(width)
+                for i, width in widths.items()
+            )
+            return wrapped("  ".join(padded).rstrip(), limit, hang=last)
+
+        if self.groups:
+            yield "  ".join(_over(heading, widths, run) for heading, run in self._headings(part)).rstrip()
+        yield line(self.columns)
+        yield from (line(cells) for cells in self.rows if any(cells[i] for i in part))
+
+    def _widths(self, part: Sequence[int]) -> dict[int, int]:
+        """Return the width of each column: that of its widest cell, and room for the heading over it."""
+        widths = {i: max(len(cells[i]) for cells in (self.columns, *self.rows)) for i in part}
+        for heading, run in self._headings(part):
+            widths[run[-1]] += max(0, len(heading) - _width(widths[i] for i in run))
+        return widths
+
+    def _headings(self, part: Sequence[int]) -> list[tuple[str, list[int]]]:
+        """Return the heading of each group that has columns in `part`, with their numbers."""
+        group = [number for number, (_, columns) in enumerate(self.groups) for _ in range(columns)]
+        runs = itertools.groupby(part, key=group.__getitem__) if group else ()
+        return [(self.groups[number][0], [*run]) for number, run in runs]
 
     def _hint(self, row: int, column: int) -> str:
         hint = self.hints.get((row, column))
@@ -101,6 +139,17 @@ def html(parts: Iterable[Table | Sequence[str]]) -> str:
     """Return tables and lists of sentences, in their order, as one element that needs nothing else."""
     body = "".join(part.html() if isinstance(part, Table) else _list(part) for part in parts)
     return f'<div class="formfn"><style>{_STYLE}</style>{body}</div>'
+
+
+def _width(widths: Iterable[int]) -> int:
+    """Return the width of columns side by side, two blanks between them."""
+    return sum(width + 2 for width in widths) - 2
+
+
+def _over(heading: str, widths: Mapping[int, int], run: Sequence[int]) -> str:
+    width = _width(widths[i] for i in run)
+    spaced = f" {heading} "
+    return spaced.center(width, "-") if heading and len(spaced) <= width else heading.rjust(width)
 
 
 def _list(sentences: Sequence[str]) -> str:

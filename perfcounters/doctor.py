@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import platform
 import resource
+import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from perfcounters import _checks, _environment, _kernel, events, listing, pmus, processor_id
+from perfcounters import _checks, _environment, _kernel, _terminal, events, listing, pmus, processor_id
 from perfcounters.errors import PerfCountersError
 
 if TYPE_CHECKING:
@@ -57,12 +58,14 @@ def run(arguments: argparse.Namespace) -> int:
     refused = {one.subject: one.text for one in findings if one.verdict == "refused"}
     shown = [one for one in findings if one.verdict != "refused"]
     width = max(len(one.subject) for one in shown)
+    columns = _terminal.columns(sys.stdout)
     for one in shown:
-        print(f"{one.subject:<{width}}  {one.verdict:<9}  {one.text}")
+        line = f"{one.subject:<{width}}  {one.verdict:<9}  {one.text}"
+        print(_terminal.wrapped(line, columns, hang=width + 13))
         if one.remedy:
             print(f"{'':<{width}}  {'':<9}  -> {one.remedy}")
     for names, why in listing.by_reason(refused):
-        print(f"refused: {names}\n    {why}")
+        print(_terminal.fitted((f"refused: {names}", f"    {why}"), columns))
     print(f"LLC misses {'can' if trusted else 'cannot'} be trusted here.")
     return 0 if trusted else 1
 

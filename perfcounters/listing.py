@@ -6,7 +6,7 @@ import fnmatch
 import sys
 from typing import TYPE_CHECKING
 
-from perfcounters import _attach, events, pmus
+from perfcounters import _attach, _terminal, events, pmus
 from perfcounters.errors import PerfCountersError
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"no event is named like {arguments.pattern!r}\n")
         return 1
     width = max(len(name) for name, _ in rows)
+    columns = _terminal.columns(sys.stdout)
     for name, text in rows:
-        sys.stdout.write(f"{name:<{width}}  {text}\n")
+        sys.stdout.write(_terminal.wrapped(f"{name:<{width}}  {text}", columns, hang=width + 2) + "\n")
     return 0
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfcounters import _simulated_reading, caches, simulator, stat
+from perfcounters import _simulated_reading, _terminal, caches, simulator, stat
 from perfcounters.errors import SimulatorStateError
 
 if TYPE_CHECKING:
@@ -53,8 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.output.touch()  # fail before the work, not after
     options = {name: getattr(arguments, name) for name in ("curve", "cpuid", "exact_fma", "fixed_layout")}
     seconds, status, counts = simulate(arguments.argv, processors, **options)
-    write = _as_json if arguments.json else _tables
-    text = write(arguments.argv, processors, counts, seconds, status)
+    if arguments.json:
+        text = _as_json(arguments.argv, processors, counts, seconds, status)
+    else:
+        width = stat.width(arguments.output)
+        text = _tables(arguments.argv, processors, counts, seconds, status, width)
     if arguments.output is None:
         sys.stderr.write(text)
     else:
@@ -104,12 +107,15 @@ def _tables(
     counts: SimulatedCounts,
     seconds: float,
     status: int,
+    columns: int | None,
 ) -> str:
     text = ""
     for processor, cache in zip(processors, counts.caches, strict=True):
         reading = _simulated_reading.reading(counts, cache)
-        text += stat.table(argv, [stat.Run(seconds, status, reading)], {}).rstrip() + " (simulated)\n"
-        text += f"\n Simulated caches: {processor.name}, {processor.describe()}\n{_curve(cache)}"
+        run = stat.Run(seconds, status, reading)
+        text += stat.table(argv, [run], {}, columns).rstrip() + " (simulated)\n"
+        modelled = f" Simulated caches: {processor.name}, {processor.describe()}"
+        text += f"\n{_terminal.wrapped(modelled, columns)}\n{_curve(cache)}"
     return text
 
 

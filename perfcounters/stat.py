@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
-from perfcounters import _arrange, _attach, events, listing
+from perfcounters import _arrange, _attach, _terminal, events, listing
 from perfcounters._session import Scope, Session, Snapshot
 from perfcounters.errors import PerfCountersError
 
@@ -33,6 +33,7 @@ _FORWARDED = {
     *(signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
 }
 _FROM_THE_KERNEL = 0x80  # SI_KERNEL (asm-generic/siginfo.h), which the signal module lacks
+_NAMES_AT = 28  # the column of a table in which names begin
 _BETWEEN_EVENTS = re.compile(r",(?=(?:[^/]*/[^/]*/)*[^/]*$)")
 
 
@@ -84,12 +85,20 @@ def run(arguments: argparse.Namespace) -> int:
     runs: list[Run] = []
     while len(runs) < max(1, arguments.repeat) and not (runs and runs[-1].status > _BY_SIGNAL):
         runs.append(count(arguments.argv, groups, scope))
-    text = _as_json(arguments.argv, runs, refused) if arguments.json else table(arguments.argv, runs, refused)
+    if arguments.json:
+        text = _as_json(arguments.argv, runs, refused)
+    else:
+        text = table(arguments.argv, runs, refused, width(arguments.output))
     if arguments.output is None:
         sys.stderr.write(text)
     else:
         arguments.output.write_text(text, encoding="utf-8")
     return runs[-1].status
+
+
+def width(output: Path | None) -> int | None:
+    """Return the width of a table that goes to a file or, without one, to stderr; None for any width."""
+    return None if output else _terminal.columns(sys.stderr)
 
 
 def count(argv: Sequence[str], groups: Sequence[Sequence[_attach.Prepared]], scope: Scope = "tree") -> Run:
@@ -143,7 +152,7 @@ def _become(argv: Sequence[str], waiting: int, mask: set[int]) -> None:
             for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            os.execvp(argv[0], list(argv))  # noqa: S606 - the user's own command  # nosec B606
+            os.execvp(argv[0], [*argv])  # noqa: S606 - the user's own command  # nosec B606
     except FileNotFoundError:
         os.write(2, f"perfcounters: there is no command {argv[0]}\n".encode())
         status = _NOT_FOUND
@@ -185,10 +194,15 @@ def _signals_blocked() -> Iterator[set[int]]:
             signal.signal(number, handler)
 
 
-def table(argv: Sequence[str], runs: Sequence[Run], refused: dict[str, str]) -> str:
-    """Write mean and spread of each event over the runs, derived figures, and what was not counted."""
+def table(
+    argv: Sequence[str], runs: Sequence[Run], refused: dict[str, str], columns: int | None = None
+) -> str:
+    """
+    Write mean and spread of each event over the runs, derived figures, and what was not counted; lines that
+    are longer than `columns` are broken.
+    """
     times = f" ({len(runs)} runs)" if len(runs) > 1 else ""
-    lines = ["", f" Counts of {' '.join(argv)}{times}:", ""]
+    lines = []
     for event in (one.event for one in runs[0].reading):
         counts = [each.reading[event] for each in runs]
         values = [one.value for one in counts if one.value is not None]
@@ -209,7 +223,9 @@ def table(argv: Sequence[str], runs: Sequence[Run], refused: dict[str, str]) -> 
     seconds = [each.seconds for each in runs]
     lines += ["", f"{mean(seconds):>20.6f} s      elapsed{_spread(seconds)}", ""]
     lines += [f"{'not counted':>20}        {name}: {why}" for name, why in listing.by_reason(refused)]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    head = _terminal.wrapped(f" Counts of {' '.join(argv)}{times}:", columns)
+    rows = (_terminal.wrapped(line.rstrip(), columns, hang=_NAMES_AT) for line in lines)
+    return "\n".join(["", head, "", *rows]) + "\n"
 
 
 def _spread(values: Sequence[float]) -> str:

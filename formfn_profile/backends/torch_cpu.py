@@ -91,7 +91,8 @@ class TorchCpu:
             model = torch.jit.load(prepared)  # type: ignore[no-untyped-call]
             model.eval()
         else:
-            model = torch.load(prepared, weights_only=False).eval()  # written by `prepare`  # nosec B614
+            model = torch.load(prepared, weights_only=False)  # written by `prepare`  # nosec B614
+            model.eval()
         dtype = _dtype(precision)
         if dtype != torch.float32:
             model = model.to(dtype)

@@ -45,10 +45,11 @@ class Page(html.parser.HTMLParser):
             self.items[-1] += data
 
 
+@pytest.mark.usefixtures("capsys")
 def test_results_print_the_table_and_what_stands_under_it(results):
     """Half the latency is a speed-up of 2; the source and the failed point's reason are told."""
     text = str(results)
-    assert repr(results) == text
+    assert repr(results) == text  # where there is no terminal: `capsys`
     lines = text.splitlines()
     assert lines[0] == "standard, width 64, 112x112, batch 1, f32, 1 thread"
     (openvino,) = [line.split() for line in lines if "openvino-cpu  " in line]
@@ -193,6 +194,36 @@ def test_a_table_sets_its_columns():
         "T", ("name", "n"), [("a", "1"), ("bcdef", "22")], left=("name",), groups=(("", 1), ("g", 1))
     )
     assert table.text() == "T\n        g\nname    n\na       1\nbcdef  22"
+
+
+def test_a_table_wider_than_the_terminal_is_folded():
+    """
+    In 18 columns: name, one and two take 5 + 3 + 3 and two gaps of 2; what is left stands under them, beside
+    its names. The second line of "a" has nothing under one and two, and is left out there.
+    """
+    rows = [("a", "1", "22", "x", "3"), ("", "", "", "y", "4"), ("bcdef", "5", "-", "x", "six teen")]
+    table = Table(
+        "T", ("name", "one", "two", "part", "three"), rows, remarks=("what has to be said",),
+        left=("name", "part", "three"), keys=("name", "part"),
+        groups=(("", 1), ("g", 2), ("wide heading", 2)),
+    )  # fmt: skip
+    assert table.text(18).split("\n") == [
+        "T",
+        "       -- g ---",
+        "name   one  two",
+        "a        1   22",
+        "bcdef    5    -",
+        "",
+        "        wide heading",
+        "name   part  three",
+        "a      x     3",
+        "       y     4",
+        "bcdef  x     six",
+        "  teen",
+        "what has to be",
+        "  said",
+    ]
+    assert table.text(100) == table.text()
 
 
 class TestBrief:

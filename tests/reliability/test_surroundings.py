@@ -193,6 +193,24 @@ def test_a_terminal_of_60_columns_keeps_the_bar_on_its_line(monkeypatch):
         assert len(line) <= 60
 
 
+@pytest.mark.parametrize(
+    "width,command",
+    [
+        (60, ["formfn_profile", "correlate", RECORDS]),
+        (80, ["formfn_profile", "claims", RECORDS]),
+        (60, ["perfcounters", "list", "page*"]),
+    ],
+)
+def test_a_narrow_terminal_is_told_everything_within_its_width(width, command):
+    """Every word that a pipe gets, in lines that fit."""
+    command = [sys.executable, "-m", *map(str, command)]
+    shown = drawn(width, lambda stream: subprocess.run(command, stdout=stream, check=True))
+    piped = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert max(map(len, piped.splitlines())) > width or width < 80
+    assert max(map(len, shown.splitlines())) <= width
+    assert set(shown.split()) == set(piped.split())
+
+
 @pytest.mark.parametrize("command", ["llc", "study", "compare"])
 def test_help_fits_60_columns(command):
     """But for the line of usage, in which argparse breaks no group of alternatives."""
