@@ -108,11 +108,6 @@ def tables(records: Sequence[Record]) -> list[Table]:
     return [_table(title, rows) for title, rows in parts.items()]
 
 
-def render(records: Sequence[Record]) -> str:
-    """Return the tables of a study as text."""
-    return "\n\n".join(each.text() for each in tables(records))
-
-
 def quantity(value: float | None) -> str:
     """Write a count with three significant digits and k, M, or G; `MISSING` for None."""
     if value is None:

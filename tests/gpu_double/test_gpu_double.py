@@ -96,7 +96,8 @@ def test_wrong_outputs_never_become_a_speed_up(measured):
     assert torch_.status == "ok"
     assert ours.status == "failed"
     assert "off native PyTorch's" in ours.reason
-    row = next(line for line in table.render(records).splitlines() if worker.NAME in line)
+    (shown,) = table.tables(records)
+    row = next(line for line in shown.text().splitlines() if worker.NAME in line)
     assert "x" not in row.split(worker.NAME)[1]
     assert any("off native PyTorch's" in line for line in notes.notes(records, ""))
 
