@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from tqdm import tqdm
 
+from perfcounters._terminal import columns, wrapped
+
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
@@ -90,7 +92,7 @@ class Progress:
     def note(self, text: str) -> None:
         """Say something that stays on the screen above the bar."""
         if self._bar is not None:
-            self._bar.write(text, file=self._stream)
+            self._bar.write(wrapped(text, columns(self._stream)), file=self._stream)
         elif not self._quiet:
             print(text, file=self._stream, flush=True)
 
