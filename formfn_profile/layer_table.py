@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from formfn_profile.by_layer import Layer, Layers
 
 _NAME_COLUMNS = 44
+_SILENT = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
 _COLUMNS = ("layer", "kind", "MFLOPs", "us", "share", "instr.", "LLC misses", "weights", "activ.", "bytes")
 
 
@@ -45,7 +46,7 @@ def table(measured: Layers) -> Table:
 
 
 def _microseconds(layer: Layer) -> str:
-    """OpenVINO tells nothing finer than a microsecond."""
+    """OpenVINO and ONNX Runtime tell nothing finer than a microsecond."""
     if layer.seconds is None:
         return MISSING
     return digits(layer.seconds * 1e6) if layer.seconds else "<1"
@@ -78,8 +79,8 @@ def _remarks(measured: Layers, total: float) -> list[str]:
         lines.append(
             "LLC misses and instructions of single layers: not counted. "
             + (
-                "OpenVINO calls nothing of ours between its layers."
-                if measured.record.backend.startswith("openvino")
+                f"{library} calls nothing of ours between its layers."
+                if (library := _SILENT.get(measured.record.backend.partition("-")[0]))
                 else "None were counted in this run, or with other layers."
             )
         )

@@ -1,8 +1,8 @@
 """
 Measure a network layer by layer: FLOPs, time, LLC misses, bytes from and to memory, instructions.
 
-In PyTorch, clock and counters are read where each innermost module begins and ends. OpenVINO tells its own
-layers' times; it fuses layers, and nothing can be counted between them.
+In PyTorch, clock and counters are read where each innermost module begins and ends. OpenVINO and
+ONNX Runtime tell their own layers' times; they fuse layers, and nothing can be counted between them.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ class Built:
 
     @cached_property
     def module(self) -> torch.nn.Module | None:
-        """What PyTorch can run; None for a file that only OpenVINO reads."""
+        """What PyTorch can run; None for a file that it does not read."""
         import torch
 
         if isinstance(self.model, torch.export.ExportedProgram):

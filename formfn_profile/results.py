@@ -48,6 +48,9 @@ KEY = (
 MACHINE = ("cpu", "caches", "cpus", "affinity", "memory_bytes", "torch", "openvino", "formfn_profile")
 """What makes two records measurements on the same machine with the same software."""
 
+OWN_SOFTWARE = {"onnxruntime": ("onnxruntime",)}
+"""What else does for those of a backend."""
+
 _PREFIXED = ("machine", "versions", "conditions")
 
 
@@ -186,7 +189,8 @@ class Record:
         machine and its software.
         """
         settings = json.dumps(_plain([self.caches, self.simulation]), sort_keys=True)
-        machine = tuple(self.machine.get(name) for name in MACHINE)
+        names = (*MACHINE, *OWN_SOFTWARE.get(self.backend, ()))
+        machine = tuple(self.machine.get(name) for name in names)
         return (*self.key, self.launcher, self.isa_cap, self.process, settings, machine)
 
     @property

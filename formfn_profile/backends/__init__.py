@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from formfn_profile.backends.isa import isa_environment
+from formfn_profile.backends.onnxruntime_cpu import OnnxRuntime
 from formfn_profile.backends.openvino_cpu import OpenVinoCpu
 from formfn_profile.backends.openvino_gpu import OpenVinoGpu
 from formfn_profile.backends.torch_cpu import TorchCpu
@@ -97,8 +98,9 @@ class Backend(Protocol):
         "f16", "bf16".
 
         Raises:
-            UnavailableError: This machine has no such device.
-            BackendError: This network cannot be had with this backend, or not in this precision.
+            UnavailableError: This machine has no such device, package or compiler, or the backend no such
+                precision.
+            BackendError: This network cannot be had with this backend.
         """
 
     def layers(
@@ -110,6 +112,9 @@ class Backend(Protocol):
         Each is a mapping of name (its module's path, or the library's word), kind, modules (paths of those
         that it is made of), macs where the library tells shapes, seconds, and counts (event -> what `read`
         counted in it; empty where there is no boundary to read at).
+
+        Raises:
+            UnavailableError: The backend tells none.
         """
 
 
@@ -120,6 +125,7 @@ BACKENDS: dict[str, Backend] = {
         TorchOneDnn("torch-onednn"),
         TorchCpu("torch-no-onednn", onednn=False),
         TorchCpu("torch-channels-last", channels_last=True),
+        OnnxRuntime("onnxruntime"),
         OpenVinoCpu("openvino-cpu"),
         OpenVinoGpu("openvino-gpu"),
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
     Model: TypeAlias = torch.nn.Module | ExportedProgram | Path
-    """A module (a scripted one too), an exported program, or a file that only OpenVINO reads (ONNX, IR)."""
+    """A module (a scripted one too), an exported program, or a file of another library's (ONNX, IR)."""
 
 
 @dataclass(frozen=True)

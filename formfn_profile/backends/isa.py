@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from formfn_profile.errors import BackendError
@@ -41,7 +43,7 @@ def isa_environment(isa: str) -> dict[str, str]:
     - ATEN_CPU_CAPABILITY caps PyTorch's native kernels, MKL_ENABLE_INSTRUCTIONS its MKL.
     - Nothing found caps OpenVINO's `Reduce` (a global average pooling is one), `Interpolate` and `MVN`
       kernels: they still say AVX-512. Its MLAS matrix products (`gemm_mlas`) choose by
-      CPUID and don't say what.
+      CPUID and don't say what. ONNX Runtime's are the same library.
 
     `Session.facts` tells what each layer's kernel is under the cap.
 
@@ -51,6 +53,15 @@ def isa_environment(isa: str) -> dict[str, str]:
     if isa not in _CAPS:
         raise BackendError(f"kernels cannot be held to {isa!r}. There is: {', '.join(_CAPS)}")
     return dict(_CAPS[isa])
+
+
+def exceeded_cap(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+    """Return the cap that this process's environment has, where its CPU has wider vectors; else None."""
+    wider = "avx512f" in cpuinfo.read_text(encoding="utf-8").split()
+    caps = (
+        name for name, variables in _CAPS.items() if variables and variables.items() <= os.environ.items()
+    )
+    return next(caps, None) if wider else None
 
 
 def family(text: str) -> str | None:

@@ -36,7 +36,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """The twelve networks as the paper's figure groups them."""
 
-_BACKENDS = ("torch", "torch-onednn", "torch-no-onednn", "torch-channels-last", "openvino-cpu", GPU)
+_BACKENDS = (
+    *("torch", "torch-onednn", "torch-no-onednn", "torch-channels-last"),
+    *("onnxruntime", "openvino-cpu", GPU),
+)
 _BAR_INCHES = 0.19
 _GAP = 0.7
 _HEADING = 1.3

@@ -56,15 +56,22 @@ COLOURS = {
     "torch-onednn": "#E69F00",
     "torch-no-onednn": "#CC79A7",
     "torch-channels-last": "#56B4E9",
+    "onnxruntime": "#7A6A00",
     "openvino-cpu": "#0072B2",
     "openvino-gpu": "#009E73",
 }
-MARKERS = {"torch": "o", "openvino-cpu": "s", "openvino-gpu": "D"}
+MARKERS = {
+    "torch": "o",
+    "onnxruntime": "P",
+    "openvino-cpu": "s",
+    "openvino-gpu": "D",
+}
 TITLES = {
     "torch": "PyTorch",
     "torch-onednn": "PyTorch, explicit oneDNN",
     "torch-no-onednn": "PyTorch without oneDNN",
     "torch-channels-last": "PyTorch, channels last",
+    "onnxruntime": "ONNX Runtime",
     "openvino-cpu": "OpenVINO CPU",
     "openvino-gpu": "OpenVINO GPU",
 }

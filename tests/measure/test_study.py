@@ -149,6 +149,16 @@ def test_identity_holds_point_machine_and_software():
     assert results.Record.from_dict(json.loads(json.dumps(one.to_dict()))).identity == one.identity
 
 
+@pytest.mark.parametrize("backend, counts", [("torch", False), ("onnxruntime", True)])
+def test_the_version_of_onnx_runtime_counts_for_its_own_points(backend, counts):
+    """Another one leaves what other backends measured as it is."""
+    asked = {"status": "ok", "run_id": "a", "time": "t", "launcher": "native", "network": "net",
+             "pattern": None,
+             "backend": backend, "precision": "f32", "threads": 1}  # fmt: skip
+    old, new = (results.Record(**asked, machine={"onnxruntime": version}) for version in ("1.30", "1.31"))
+    assert (old.identity != new.identity) == counts
+
+
 @pytest.mark.slow
 def test_two_interpreters_take_turns(tmp_path):
     """The same interpreter under another name: two files that `compare` finds comparable and interleaved."""

@@ -94,15 +94,16 @@ def test_openvino_runs_one_stream_and_channels_last(session_of):
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one CPU")
-@pytest.mark.parametrize("name", ["torch", "openvino-cpu"])
+@pytest.mark.parametrize("name", ["torch", "onnxruntime", "openvino-cpu"])
 def test_threads_are_set_and_read_back(session_of, name):
     session = session_of(name, patterns.build(SPEC), patterns.example_input(SPEC), threads=2)
     assert session.facts()["threads"] == min(2, len(os.sched_getaffinity(0)))
 
 
-def test_the_openvino_worker_never_imports_torch(prepared):
-    imported, facts = told("openvino-cpu", prepared("openvino-cpu"))
-    assert imported == "False True"
+@pytest.mark.parametrize("name, loaded", [("openvino-cpu", "False True"), ("onnxruntime", "False False")])
+def test_the_worker_of_another_library_never_imports_torch(prepared, name, loaded):
+    imported, facts = told(name, prepared(name))
+    assert imported == loaded
     assert facts["precision"] == "f32"
 
 
@@ -142,14 +143,14 @@ def test_a_model_that_cannot_be_converted_says_why(tmp_path):
         backends.get("openvino-cpu").prepare(Bad(), torch.zeros(1, 3, 8, 8), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["torch", "openvino-cpu"])
+@pytest.mark.parametrize("name", ["torch", "onnxruntime", "openvino-cpu"])
 def test_an_input_of_another_shape_is_refused(session_of, name):
     session = session_of(name, patterns.build(SPEC), patterns.example_input(SPEC))
     with pytest.raises(BackendError, match=r"\(1, 3, 16, 16\), but float32 \(1, 3, 8, 8\) was given"):
         session.set_input(np.zeros((1, 3, 8, 8), np.float32))
 
 
-@pytest.mark.parametrize("name", ["torch", "openvino-cpu"])
+@pytest.mark.parametrize("name", ["torch", "onnxruntime", "openvino-cpu"])
 def test_the_output_is_a_copy(session_of, name):
     """A kept output does not change with the next inference."""
     session = session_of(name, patterns.build(SPEC), patterns.example_input(SPEC))

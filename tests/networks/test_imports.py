@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "openvino", "numpy", "matplotlib", "pytorchcv")
+HEAVY = ("torch", "openvino", "onnxruntime", "numpy", "matplotlib", "pytorchcv")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from formfn_profile import backends, models
-from formfn_profile.errors import NetworkError, UnavailableError, UnknownNameError
+from formfn_profile.errors import BackendError, NetworkError, UnavailableError, UnknownNameError
 from formfn_profile.models import Input
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")  # it is what users still have
@@ -109,6 +109,11 @@ def test_each_file_runs_as_the_module_does(kind, file_of, session_of, error_of):
     with torch.inference_mode():
         truth = network()(*built.inputs).numpy()
     assert error_of(session_of("openvino-cpu", built.model, built.inputs).output(), truth) < 1e-4
+    if kind in (".pt2", ".onnx"):
+        assert error_of(session_of("onnxruntime", built.model, built.inputs).output(), truth) < 1e-4
+    else:
+        with pytest.raises(UnavailableError, match="onnxruntime cannot run"):
+            session_of("onnxruntime", built.model, built.inputs)
     if kind in (".pt2", ".pt"):
         assert error_of(session_of("torch", built.model, built.inputs).output(), truth) < 1e-5
     else:
@@ -125,7 +130,7 @@ def test_a_function_with_two_inputs_and_two_outputs(a_package, session_of, error
     built = models.build(spec)
     with torch.inference_mode():
         truth = torch.cat([each.ravel() for each in built.module(*built.inputs)]).numpy()
-    for name in ("torch", "openvino-cpu"):
+    for name in ("torch", "onnxruntime", "openvino-cpu"):
         session = session_of(name, built.model, built.inputs)
         assert error_of(session.output(), truth) < 1e-4
         session.set_input(*session.inputs())
@@ -292,6 +297,11 @@ def test_weights_outside_the_models_folder_are_not_read(place, tmp_path):
     path = onnx_of([helper.make_node("Add", ["x", "w"], ["y"])], folder / "net.onnx", weights)
     with pytest.raises(NetworkError, match="outside the base directory"):
         models.resolve(str(path))
+    built = models.build(models.resolve(str(path), [Input((4,))]))
+    with pytest.raises(
+        BackendError, match=r"the model cannot be had as ONNX: .*(outside|symbolic link|absolute)"
+    ):
+        backends.get("onnxruntime").prepare(built.model, built.inputs, tmp_path)
 
 
 def test_ir_cut_anywhere_is_refused(file_of, tmp_path):
