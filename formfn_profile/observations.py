@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Estimate", "Observation", "Sweep", "best", "observations", "speed_up", "sweeps"]
 
 NATIVE = "torch"
+COMPILED = "torch-compile"
 CPU = "openvino-cpu"
 GPU = "openvino-gpu"
 OWN_CACHE = "host"
@@ -241,6 +242,11 @@ def twin(one: Observation, among: Iterable[Observation]) -> Observation | None:
 def native_backend(network: str) -> str:
     """Return the backend that a network's gain is measured against."""
     return NETWORKS[network].torch_backend if network in NETWORKS else NATIVE
+
+
+def eager(backend: str) -> bool:
+    """Tell the forms of eager PyTorch from what accelerates it."""
+    return backend.startswith(NATIVE) and backend != COMPILED
 
 
 def speed_up(one: Observation, among: Iterable[Observation]) -> Estimate | None:

@@ -14,6 +14,7 @@ from formfn_profile.backends.isa import isa_environment
 from formfn_profile.backends.onnxruntime_cpu import OnnxRuntime
 from formfn_profile.backends.openvino_cpu import OpenVinoCpu
 from formfn_profile.backends.openvino_gpu import OpenVinoGpu
+from formfn_profile.backends.torch_compile import TorchCompile
 from formfn_profile.backends.torch_cpu import TorchCpu
 from formfn_profile.backends.torch_onednn import TorchOneDnn
 from formfn_profile.errors import UnknownBackendError
@@ -125,6 +126,7 @@ BACKENDS: dict[str, Backend] = {
         TorchOneDnn("torch-onednn"),
         TorchCpu("torch-no-onednn", onednn=False),
         TorchCpu("torch-channels-last", channels_last=True),
+        TorchCompile("torch-compile"),
         OnnxRuntime("onnxruntime"),
         OpenVinoCpu("openvino-cpu"),
         OpenVinoGpu("openvino-gpu"),

@@ -44,6 +44,7 @@ def isa_environment(isa: str) -> dict[str, str]:
     - Nothing found caps OpenVINO's `Reduce` (a global average pooling is one), `Interpolate` and `MVN`
       kernels: they still say AVX-512. Its MLAS matrix products (`gemm_mlas`) choose by
       CPUID and don't say what. ONNX Runtime's are the same library.
+    - Inductor's C++ kernels follow ATEN_CPU_CAPABILITY; their compiler has to be held by itself.
 
     `Session.facts` tells what each layer's kernel is under the cap.
 

@@ -58,7 +58,7 @@ class TorchCpu:
                 " (package.module:function) or what torch.export saved (.pt2)"
             )
         path = folder / "model.pt"
-        torch.save(as_tuple(inputs), _inputs_path(path))
+        torch.save(as_tuple(inputs), inputs_path(path))
         try:
             if isinstance(model, torch.export.ExportedProgram):
                 path = folder / "model.pt2"
@@ -83,7 +83,7 @@ class TorchCpu:
 
         torch.set_num_threads(threads)
         torch.backends.mkldnn.enabled = self.onednn  # type: ignore[assignment]
-        inputs: tuple[torch.Tensor, ...] = torch.load(_inputs_path(prepared), weights_only=True)
+        inputs: tuple[torch.Tensor, ...] = torch.load(inputs_path(prepared), weights_only=True)
         model: torch.nn.Module
         if prepared.suffix == ".pt2":
             model = torch.export.load(prepared).module()
@@ -116,9 +116,9 @@ class TorchCpu:
 
 
 class TorchSession:
-    """A module and its inputs."""
+    """A module, or what was compiled of one, and its inputs."""
 
-    def __init__(self, model: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> None:
+    def __init__(self, model: Any, inputs: Sequence[torch.Tensor]) -> None:
         self.model = model
         self._inputs = tuple(inputs)
         self._out: Any = None
@@ -160,13 +160,19 @@ class TorchSession:
         check(arrays, [(kind, tuple(x.shape)) for kind, x in zip(kinds, self._inputs, strict=True)])
         return [torch.from_numpy(each) for each in arrays]
 
+    def families(self) -> dict[str, str | None]:
+        """Return the vector family of each library that runs layers, None where it doesn't say."""
+        from formfn_profile.backends import torch_kernels
+
+        return torch_kernels.isa()
+
     def facts(self) -> dict[str, object]:
         """Infer once while PyTorch and its libraries report what they run; see `Session.facts`."""
         import torch
 
         from formfn_profile.backends import torch_kernels
 
-        kernels, isa = torch_kernels.ran(self.infer), torch_kernels.isa()
+        kernels, isa = torch_kernels.ran(self.infer), self.families()
         told = {library: family for library, family in isa.items() if family}
         result = self._results()[0]
         return {
@@ -211,7 +217,8 @@ def _dtype(precision: str) -> torch.dtype:
     return dtype
 
 
-def _inputs_path(model: Path) -> Path:
+def inputs_path(model: Path) -> Path:
+    """Return where `prepare` puts the inputs of a model that it wrote."""
     return model.with_name("inputs.pt")
 
 

@@ -9,6 +9,7 @@ from formfn_profile.networks import NETWORKS
 from formfn_profile.observations import (
     GPU,
     NATIVE,
+    eager,
     gpu_reason,
     network_gain,
     network_point,
@@ -37,7 +38,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """The twelve networks as the paper's figure groups them."""
 
 _BACKENDS = (
-    *("torch", "torch-onednn", "torch-no-onednn", "torch-channels-last"),
+    *("torch", "torch-onednn", "torch-no-onednn", "torch-channels-last", "torch-compile"),
     *("onnxruntime", "openvino-cpu", GPU),
 )
 _BAR_INCHES = 0.19
@@ -108,7 +109,7 @@ def _own(name: str, backends: Sequence[str], shown: Collection[str]) -> list[str
     others = {NETWORKS[other].torch_backend for other in siblings}
     native = NETWORKS[name].torch_backend
     if siblings and native != NATIVE:
-        others |= {backend for backend in backends if backend.startswith(NATIVE) and backend != native}
+        others |= {backend for backend in backends if eager(backend) and backend != native}
     return [backend for backend in backends if backend not in others]
 
 
@@ -119,7 +120,7 @@ def _draw(axes: Axes, rows: Sequence[tuple[float, str, str]], points: Sequence[O
     style.log_axis(axes.xaxis, low / 1.6, high * 2.2, 1.0)
     for at, name, backend, value in found:
         axes.barh(at, value, height=0.86, color=style.colour(backend))
-        gain = None if backend.startswith("torch") else network_gain(name, backend, points)
+        gain = None if eager(backend) else network_gain(name, backend, points)
         text = f"{value:.0f} ms" if value >= 99.5 else f"{value:.3g} ms"
         axes.annotate(
             text,

@@ -15,6 +15,7 @@ from formfn_profile.observations import (
     Observation,
     Sweep,
     drawn,
+    eager,
     gpu_reason,
     miss_source,
     observations,
@@ -256,7 +257,7 @@ def _gains(axes: Axes, network: str, drawn: Sequence[Sweep], every: Sequence[Obs
         for series in _of(sweep, network):
             last = series.points[-1]
             gain, height = speed_up(last, every), _image_ms(last)
-            accelerated = not last.point.backend.startswith("torch")
+            accelerated = not eager(last.point.backend)
             if accelerated and last.at(sweep.axis) == end and gain is not None and height is not None:
                 found.setdefault(series.line, {})[number] = (height, f"{gain.value:.1f}")
     labels = []

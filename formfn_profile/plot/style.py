@@ -56,12 +56,14 @@ COLOURS = {
     "torch-onednn": "#E69F00",
     "torch-no-onednn": "#CC79A7",
     "torch-channels-last": "#56B4E9",
+    "torch-compile": "#882255",
     "onnxruntime": "#7A6A00",
     "openvino-cpu": "#0072B2",
     "openvino-gpu": "#009E73",
 }
 MARKERS = {
     "torch": "o",
+    "torch-compile": "v",
     "onnxruntime": "P",
     "openvino-cpu": "s",
     "openvino-gpu": "D",
@@ -71,6 +73,7 @@ TITLES = {
     "torch-onednn": "PyTorch, explicit oneDNN",
     "torch-no-onednn": "PyTorch without oneDNN",
     "torch-channels-last": "PyTorch, channels last",
+    "torch-compile": "PyTorch, compiled",
     "onnxruntime": "ONNX Runtime",
     "openvino-cpu": "OpenVINO CPU",
     "openvino-gpu": "OpenVINO GPU",

@@ -20,6 +20,7 @@ from formfn_profile.backends import isa
 from formfn_profile.backends.openvino_cpu import OpenVinoCpu
 from formfn_profile.backends.openvino_gpu import OpenVinoGpu
 from formfn_profile.errors import BackendError, UnknownBackendError
+from formfn_profile.observations import eager
 from formfn_profile.patterns import PatternSpec
 
 SPEC = PatternSpec("dwbottleneck", depth=3, width=32, resolution=16)
@@ -189,7 +190,7 @@ def test_channels_last_is_read_back(session_of):
     assert session_of("torch-channels-last", model, x).facts()["memory_format"] == "NHWC"
 
 
-@pytest.mark.parametrize("name", [name for name in backends.BACKENDS if name.startswith("torch-")])
+@pytest.mark.parametrize("name", [name for name in backends.BACKENDS if eager(name) and name != "torch"])
 def test_forms_of_pytorch_agree_with_eager(session_of, error_of, name):
     """For the input given at load and for another one set later."""
     model, x, other = patterns.build(SPEC), patterns.example_input(SPEC), patterns.example_input(SPEC, seed=1)

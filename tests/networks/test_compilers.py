@@ -1,4 +1,4 @@
-"""ONNX Runtime: right on every pattern, with facts that are read back, or refused."""
+"""Compiled PyTorch and ONNX Runtime: right on every pattern, with facts that are read back, or refused."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from formfn_profile import backends, patterns
-from formfn_profile.backends import isa
+from formfn_profile.backends import isa, torch_inductor
 from formfn_profile.backends.inputs import Read
 from formfn_profile.errors import BackendError, UnavailableError
 from formfn_profile.patterns import PatternSpec
@@ -21,11 +21,11 @@ SPECS = [  # of different seeds: equal layers would be computed once
     for seed, pattern in enumerate(patterns.PATTERNS)
 ]
 NOTHING = Read(tuple, lambda _: {})
-COMPILERS = ("onnxruntime",)
+COMPILERS = ("torch-compile", "onnxruntime")
 
 
 class Six(nn.Module):
-    """All patterns at once: they are exported in one go."""
+    """All patterns at once: they are compiled in one go."""
 
     def __init__(self):
         super().__init__()
@@ -46,7 +46,7 @@ def six():
 
 @pytest.fixture(scope="module")
 def prepared(six, tmp_path_factory):
-    """The six patterns, prepared."""
+    """The six patterns, prepared for each of the two."""
     folders = {name: tmp_path_factory.mktemp(name) for name in COMPILERS}
     return {name: backends.get(name).prepare(six, INPUTS[0], folder) for name, folder in folders.items()}
 
@@ -90,6 +90,30 @@ def test_facts_are_what_was_asked_for(sessions, name):
     assert json.loads(json.dumps(facts)) == facts
 
 
+@pytest.mark.slow
+def test_inductor_writes_kernels_for_the_vectors_of_this_process(sessions):
+    """One graph, its element-wise layers in kernels of Inductor's; all vectors are what eager has here."""
+    facts = sessions("torch-compile").facts()
+    assert facts["kernels"]["Inductor C++ kernel"] >= len(SPECS)
+    assert not any("batch_norm" in kernel for kernel in facts["kernels"])
+    assert facts["isa"] == isa.family(torch.backends.cpu.get_cpu_capability())
+    assert facts["graph_breaks"] == 0
+    assert facts["versions"]["cxx"]
+
+
+@pytest.mark.slow
+def test_a_compiled_network_is_not_compiled_again_and_leaves_nothing(prepared, sessions):
+    """What lies beside it are its library and that library's sources; Inductor's own cache is gone."""
+    sessions("torch-compile")
+    folder = prepared["torch-compile"].parent
+    assert sorted(each.name for each in folder.iterdir() if each.is_file()) == ["inputs.pt", "model.pt2"]
+    (library,) = folder.glob("*/*.so")
+    assert [each for each in folder.iterdir() if each.is_dir()] == [library.parent]
+    before = library.stat()
+    backends.get("torch-compile").load(prepared["torch-compile"], threads=1)
+    assert library.stat() == before
+
+
 def test_onnx_runtime_tells_its_settings_and_fuses(sessions):
     """Batch norm and ReLU are no nodes of their own any more; nothing says which vectors MLAS takes."""
     facts = sessions("onnxruntime").facts()
@@ -107,10 +131,29 @@ def test_onnx_runtime_tells_the_time_of_its_nodes(prepared):
     assert all(layer["seconds"] >= 0 for layer in found)
 
 
+def test_compiled_pytorch_tells_no_layers(tmp_path):
+    with pytest.raises(UnavailableError, match="torch-compile tells no layers"):
+        backends.get("torch-compile").layers(tmp_path, threads=1, precision="f32", calls=1, read=NOTHING)
+
+
 @pytest.mark.parametrize("name", COMPILERS)
 def test_other_precisions_are_refused(prepared, name):
     with pytest.raises(UnavailableError, match="runs f32 here, not bf16"):
         backends.get(name).load(prepared[name], threads=1, precision="bf16")
+
+
+def test_no_compiler_is_said_with_the_remedy(prepared, monkeypatch):
+    """For a number of threads that nothing was compiled for."""
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(UnavailableError, match=r"no no-such-compiler here\. Install one"):
+        backends.get("torch-compile").load(prepared["torch-compile"], threads=2)
+
+
+@pytest.mark.slow
+def test_a_compiler_that_fails_is_said(prepared, monkeypatch):
+    monkeypatch.setenv("CXX", "false")
+    with pytest.raises(BackendError, match=r"torch-compile could not compile the network: .*false"):
+        backends.get("torch-compile").load(prepared["torch-compile"], threads=2)
 
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxscript"])
@@ -140,7 +183,7 @@ class Chooses(nn.Module):
 
 @pytest.mark.parametrize("name", COMPILERS)
 def test_what_is_no_one_graph_is_refused(tmp_path, name):
-    """Its code chooses by values."""
+    """Where torch.compile would break the graph, and run eager PyTorch in between."""
     with pytest.raises(BackendError, match=f"{name} needs the network as one graph"):
         backends.get(name).prepare(Chooses(), torch.ones(1, 3), tmp_path)
 
@@ -171,3 +214,24 @@ def test_a_cap_that_the_cpu_exceeds_is_told(tmp_path, monkeypatch, prepared):
     monkeypatch.setattr("formfn_profile.backends.onnxruntime_cpu.exceeded_cap", lambda: "avx2")
     with pytest.raises(UnavailableError, match="nothing holds ONNX Runtime's kernels to avx2"):
         backends.get("onnxruntime").load(prepared["onnxruntime"], threads=1)
+
+
+WRAPPER = """
+extern "C"  void cpp_fused_relu_0(const float* in_ptr0, float* out_ptr0);
+void AOTInductorModel::run_impl(AtenTensorHandle* input_handles) {
+    AOTI_TORCH_ERROR_CODE_CHECK(aoti_torch_cpu_convolution(arg0, arg1, &buf0_handle));
+    cpp_fused_relu_0((const float*)(buf0.data_ptr()), (float*)(buf1.data_ptr()));
+    AOTI_TORCH_ERROR_CODE_CHECK(aoti_torch_cpu_convolution(buf1, arg2, &buf2_handle));
+    AOTI_TORCH_ERROR_CODE_CHECK(aoti_torch_proxy_executor_call_function(proxy_executor, 0, 0));
+    cpp_fused_relu_0((const float*)(buf2.data_ptr()), (float*)(buf3.data_ptr()));
+} // AOTInductorModel::run_impl
+"""
+
+
+def test_calls_are_counted_in_what_inductor_wrote():
+    """Written as PyTorch 2.13 writes it; a declaration is no call."""
+    assert torch_inductor.called(WRAPPER) == {
+        "aten convolution": 2,
+        "Inductor C++ kernel": 2,
+        "aten operation without a C interface": 1,
+    }

@@ -11,10 +11,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
-from formfn_profile import plot
+from formfn_profile import backends, plot
 from formfn_profile.ceilings import Ceilings
 from formfn_profile.errors import ResultsError
 from formfn_profile.networks import NETWORKS
+from formfn_profile.plot import bars, style
 from formfn_profile.results import Count
 
 NAMES = ("standard", "factorized", "bottleneck", "dwseparable", "dwbottleneck", "grouped")
@@ -202,6 +203,21 @@ def test_a_gain_at_the_end_is_of_what_was_measured_there(make):
     said = words(draw("figure1", make.made))
     assert "3.0/-x" in said
     assert not any("12.0" in each for each in said)
+
+
+def test_compiled_pytorch_accelerates_and_other_forms_of_it_do_not(make):
+    """15 / 5 ms is a gain; the form with other libraries is native PyTorch still."""
+    for backend, latency in (("torch", 15.0), ("torch-onednn", 1.0), ("torch-compile", 5.0)):
+        for depth in (10, 50):
+            make.timed(latency, backend=backend, network="standard", pattern="standard", depth=depth)
+    said = words(draw("figure1", make.made))
+    assert "3.0x" in said
+    assert not any("15.0" in each for each in said)
+
+
+def test_every_backend_has_its_colour_and_its_place_among_the_bars():
+    assert set(style.COLOURS) == set(style.TITLES) == set(bars._BACKENDS) == set(backends.BACKENDS)
+    assert len(set(style.COLOURS.values())) == len(style.COLOURS)
 
 
 def test_misses_are_dashed_latency_solid_with_the_rate_at_the_end(make):
