@@ -1,6 +1,6 @@
 """
-Measure the two ceilings of a roofline in some seconds: peak FLOP/s by matrix products, and bytes read from
-memory a second by summing a buffer that the cache cannot hold.
+Measure the two ceilings of a roofline in some seconds: peak FLOP/s by matrix products and
+convolutions, and bytes read from memory a second by summing a buffer that the cache cannot hold.
 
 The file goes to `formfn-profile plot --ceilings` and `formfn-profile report --ceilings`.
 """

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 SIZES = (512, 1024, 1536)
+CONVOLUTIONS = ((64, 56), (128, 28), (256, 14))  # channels, pixels a side: ResNet's
 FEWEST = 3  # timed calls of each
 _SMALLEST_BUFFER = 2**28
 _LLCS = 4
@@ -25,15 +26,18 @@ def measure(
     threads: int = 1,
     seconds: float = 1.0,
     sizes: Sequence[int] = SIZES,
+    convolutions: Sequence[tuple[int, int]] = CONVOLUTIONS,
     buffer_bytes: int | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Ceilings:
     """
-    Return the machine's ceilings with so many threads, in single precision; it takes about 5 x `seconds`.
+    Return the machine's ceilings with so many threads, in single precision; it takes about 8 x `seconds`.
 
-    The peak is the fastest of PyTorch's matrix products of the `sizes`: what a library reaches, and so
-    somewhat below what the processor could. The bandwidth is that of summing a buffer of 4 times the LLC
-    (256 MiB at least, an eighth of the free memory at most), the fastest call of several.
+    The peak is the fastest of PyTorch's matrix products of the `sizes` and of oneDNN's 3x3 `convolutions` of
+    so many channels and pixels a side: what a library reaches, somewhat below what the processor could.
+    (On some processors MKL's products are slower than a convolution.) The bandwidth is that of summing a
+    buffer of 4 times the LLC (256 MiB at least, an eighth of the free memory at most), the fastest call of
+    several.
 
     Raises:
         MeasurementError: More threads than this process may use, or too little memory.
@@ -51,17 +55,27 @@ def measure(
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        peaks = {side: 2 * side**3 / _product(side, seconds, clock) for side in sizes}
+        peaks = {
+            f"product of two {side} x {side} matrices": 2 * side**3 / _product(side, seconds, clock)
+            for side in sizes
+        }
+        if torch.backends.mkldnn.is_available():
+            peaks |= {
+                f"3x3 convolution of {channels} channels, {side} x {side} pixels": 2
+                * (3 * channels * side) ** 2
+                / _convolution(channels, side, seconds, clock)
+                for channels, side in convolutions
+            }
         buffer = torch.ones(size // 4)
         bandwidth = size / _fastest(lambda: torch.sum(buffer), 2 * seconds, clock)
     finally:
         torch.set_num_threads(before)
-    side = max(peaks, key=lambda each: peaks[each])
+    fastest = max(peaks, key=lambda each: peaks[each])
     return Ceilings(
-        peak_flops=peaks[side],
+        peak_flops=peaks[fastest],
         bandwidth=bandwidth,
         threads=threads,
-        how=f"the fastest product of two {side} x {side} matrices and sum of {size / 2**20:.0f} MiB{beside},"
+        how=f"the fastest {fastest}, and sum of {size / 2**20:.0f} MiB{beside},"
         f" f32, PyTorch {torch.__version__}",
         cpu=machine()["cpu"],
     )
@@ -72,6 +86,15 @@ def _product(side: int, seconds: float, clock: Callable[[], float]) -> float:
 
     one, other, out = torch.rand(side, side), torch.rand(side, side), torch.empty(side, side)
     return _fastest(lambda: torch.mm(one, other, out=out), seconds, clock)
+
+
+def _convolution(channels: int, side: int, seconds: float, clock: Callable[[], float]) -> float:
+    import torch
+
+    image = torch.rand(1, channels, side, side).to_mkldnn()
+    weight = torch.rand(channels, channels, 3, 3).to_mkldnn()
+    with torch.inference_mode():
+        return _fastest(lambda: torch.nn.functional.conv2d(image, weight, padding=1), seconds, clock)
 
 
 def _fastest(call: Callable[[], object], seconds: float, clock: Callable[[], float]) -> float:

@@ -89,47 +89,45 @@ def roofline_figure(
 
 def miss_curve_figure(records: Iterable[Record]) -> Figure:
     """
-    Draw LLC misses of a call against the size of the LLC, a panel a pattern (at its deepest), a line a
-    backend. Only caches behind one and the same L1d and L2 are joined.
+    Draw LLC misses of a call against the size of the LLC, a panel a pattern, a line a backend and depth.
+    Only caches behind one and the same L1d and L2 are joined.
 
     Raises:
         ResultsError: No pattern was counted with two sizes of LLC behind the same L1d and L2.
     """
     every = observations(records)
-    curves = {key: found for key, each in _deepest(every).items() if len(found := _curve(each)) > 1}
-    if not curves:
+    lines = [(each, curve) for each in _compared(every) if len(curve := _curve(each)) > 1]
+    if not lines:
         raise ResultsError(
             "nothing to draw against the size of the LLC: it takes simulated counts with several sizes behind"
             " one L2. Count with --curve"
         )
-    networks = list(dict.fromkeys(network for network, _, _ in curves))
-    points = [_deepest(every)[key] for key in curves]
-    first = points[0].point
-    shape = f"Patterns at their deepest, {_shape(first)}"
+    networks = list(dict.fromkeys(each.point.network for each, _ in lines))
+    lines.sort(key=lambda line: line[0].at("depth") or 0)
+    points = [each for each, _ in lines]
+    depths = dict.fromkeys(each.at("depth") for each in points)
+    shape = f"{' and '.join(map(str, depths))} blocks, {_shape(points[0].point)}"
     counted = points[0].counted
     isa = (counted and counted.isa) or "not known"
     said = f"LLC misses: simulated (llcsim, ISA {isa}), a call, {_inner(points[0])}. {style.BELOW}"
-    caption = style.caption(points, shape, counts=False, extra=[said])
+    extra = [said, *(["At the lines: blocks."] if len(depths) > 1 else [])]
+    caption = style.caption(points, shape, counts=False, latency=False, extra=extra)
     columns = min(_COLUMNS, len(networks))
     rows = math.ceil(len(networks) / columns)
     figure, grid = style.frame(rows, columns, _PANEL, caption, sides=(0.75, 0.3), top=0.6)
-    sizes = sorted({size for curve in curves.values() for size in curve})
-    heights = [misses for curve in curves.values() for misses in curve.values() if misses]
+    sizes = sorted({size for _, curve in lines for size in curve})
+    heights = [misses for _, curve in lines for misses in curve.values() if misses]
     for cell in list(grid.flat)[len(networks) :]:
         cell.set_visible(False)
     for number, (axes, network) in enumerate(zip(grid.flat, networks, strict=False)):
         style.log_axis(axes.yaxis, min(heights, default=1), max(heights, default=10), 1.4)
         axes.set_xscale("log", base=2)
-        axes.set_xlim(sizes[0] / 1.3, sizes[-1] * 1.3)
+        axes.set_xlim(sizes[0] / 1.5, sizes[-1] * 1.3)
         ticks = [size for size in sizes if math.log2(size).is_integer()]
         axes.set_xticks(ticks, [f"{size:g}" for size in ticks], fontsize=8)
         axes.set_xticks([], minor=True)
-        here = {key[1]: curve for key, curve in curves.items() if key[0] == network}
-        for place, (backend, curve) in enumerate(here.items()):
-            above = {size: misses for size, misses in curve.items() if misses}
-            look = {"marker": ""} if len(curve) > _MARKED else {}
-            axes.plot(list(above), list(above.values()), **style.hollow(backend) | look)
-            style.below(axes, [size * (1 + 0.06 * place) for size in curve if not curve[size]], backend)
+        for place, (one, curve) in enumerate(line for line in lines if line[0].point.network == network):
+            _line(axes, one, curve, place, depth=len(depths) > 1)
         _mark_caches(axes, points[0].counted, sizes)
         axes.set_title(network, fontsize=10)
         axes.set_xlabel("LLC, MiB" if number + columns >= len(networks) else "", fontsize=8.5)
@@ -145,15 +143,40 @@ def miss_curve_figure(records: Iterable[Record]) -> Figure:
     return figure
 
 
+def _line(axes: Axes, one: Observation, curve: Mapping[float, float], place: int, *, depth: bool) -> None:
+    """Draw one curve, with its number of blocks where depths differ; `place` sets its zeros apart."""
+    backend = one.point.backend
+    above = {size: misses for size, misses in curve.items() if misses}
+    look = {"marker": ""} if len(curve) > _MARKED else {}
+    axes.plot(list(above), list(above.values()), **style.hollow(backend) | look)
+    style.below(axes, [size * (1 + 0.06 * place) for size in curve if not curve[size]], backend)
+    if depth and above:
+        axes.annotate(
+            str(one.at("depth")),
+            next(iter(above.items())),
+            xytext=(-4, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            fontsize=7.5,
+            color=style.colour(backend),
+        )
+
+
 def _shape(point: Record) -> str:
     return f"width {point.width}, {point.resolution}x{point.resolution} pixels, batch {point.batch}"
 
 
-def _deepest(every: Sequence[Observation]) -> dict[tuple[str, str, str], Observation]:
-    """Return each pattern's deepest point of each backend, in the fullest sweep over depth if any."""
+def _compared(every: Sequence[Observation]) -> Sequence[Observation]:
+    """Return the patterns' points of the fullest sweep over depth; all of them where there is none."""
     sweep = best(every, "depth")
+    return sweep.observations if sweep else [one for one in every if one.is_pattern]
+
+
+def _deepest(every: Sequence[Observation]) -> dict[tuple[str, str, str], Observation]:
+    """Return each pattern's deepest point of each backend."""
     found: dict[tuple[str, str, str], Observation] = {}
-    for each in sweep.observations if sweep else [one for one in every if one.is_pattern]:
+    for each in _compared(every):
         key = (each.point.network, each.point.backend, each.point.precision)
         if key not in found or (each.at("depth") or 0) > (found[key].at("depth") or 0):
             found[key] = each

@@ -265,8 +265,15 @@ def end_labels(axes: Axes, x: float, labels: Sequence[tuple[float, str, str]], s
         )
 
 
-def caption(points: Iterable[Observation], shape: str, *, counts: bool, extra: Sequence[str] = ()) -> str:
-    """Name the shape, precision, threads, the machine with its caches, and the source of the counts."""
+def caption(
+    points: Iterable[Observation],
+    shape: str,
+    *,
+    counts: bool,
+    latency: bool = True,
+    extra: Sequence[str] = (),
+) -> str:
+    """Name the shape, precision, threads, the machine with its caches, and the source of what is drawn."""
     points = list(points)
     point = points[0].point
     precisions = dict.fromkeys(
@@ -280,7 +287,7 @@ def caption(points: Iterable[Observation], shape: str, *, counts: bool, extra: S
         f"Machine: {machine(point.machine)}.",
     ]
     timed = [record for record in map(drawn(points, counts=counts), points) if record]
-    if timed:
+    if latency and timed:
         ran = dict.fromkeys(str(record.isa_cap) for record in timed if record.isa_cap not in (None, "native"))
         capped = f", kernels held to {', '.join(ran)}" if ran else ""
         parts.append(f"Latency: median of timed calls{capped}.")

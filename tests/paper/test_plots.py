@@ -52,7 +52,7 @@ def networks(make):
     return make.made
 
 
-def curve(make, sizes=(1, 4, 16)):
+def curve(make, sizes=(1, 4, 16), depth=10):
     inner = {
         "l1d_bytes": 2**15,
         "l1d_ways": 8,
@@ -72,7 +72,7 @@ def curve(make, sizes=(1, 4, 16)):
             for size in sizes
         )
         caches = tuple(inner | {"name": f"{size}M", "llc_bytes": size * 2**20} for size in sizes)
-        make.add(launcher="llcsim", backend=backend, counts=made, caches=caches)
+        make.add(launcher="llcsim", backend=backend, depth=depth, counts=made, caches=caches)
     return make.made
 
 
@@ -301,6 +301,24 @@ def test_curve_joins_caches_behind_one_l2(make):
     assert [tuple(line.get_ydata()) for line in lines(axes, "torch")] == [(16_000, 4_000, 1_000)]
     assert tuple(lines(axes, "openvino-cpu")[0].get_xdata()) == (1, 4)
     assert [line for line in axes.lines if line.get_marker() == "v" and len(line.get_xdata())]
+
+
+def test_a_line_for_each_depth(make):
+    """With the blocks at its left end; the caption says so. Nothing of latency is drawn, or said."""
+    for depth in (10, 30):
+        curve(make, depth=depth)
+    axes = panel(draw("misses", make.made), "standard")
+    assert len(lines(axes, "torch")) == len(lines(axes, "openvino-cpu")) == 2
+    labels = [(text.get_text(), to_hex(text.get_color())) for text in axes.texts]
+    assert labels == [
+        (depth, plot.COLOURS[backend].lower())
+        for depth in ("10", "30")
+        for backend in ("torch", "openvino-cpu")
+    ]
+    said = words(axes.figure)
+    assert "10 and 30 blocks, width 64" in said
+    assert "At the lines: blocks." in said
+    assert "Latency" not in said
 
 
 def test_a_recorded_curve_is_drawn_as_it_is(make):

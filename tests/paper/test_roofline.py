@@ -19,12 +19,23 @@ def ticking():
 
 def test_ceilings_in_closed_form():
     """Every call takes a tick of 1 ms: 2 x 64³ FLOPs (the larger of two), and 2²⁰ bytes, a millisecond."""
-    found = roofline.measure(seconds=0.01, sizes=(32, 64), buffer_bytes=2**20, clock=ticking())
+    found = roofline.measure(
+        seconds=0.01, sizes=(32, 64), convolutions=(), buffer_bytes=2**20, clock=ticking()
+    )
     assert found.peak_flops == pytest.approx(2 * 64**3 / 1e-3)
     assert found.bandwidth == pytest.approx(2**20 / 1e-3)
     assert found.ridge == pytest.approx(2 * 64**3 / 2**20)
     assert "64 x 64" in found.how
     assert "sum of 1 MiB" in found.how
+
+
+def test_a_convolution_may_be_the_fastest():
+    """9 x 16 x 16 multiply-accumulates for each of 8 x 8 pixels, two FLOPs each, in a tick of 1 ms."""
+    found = roofline.measure(
+        seconds=0.01, sizes=(8,), convolutions=((16, 8),), buffer_bytes=2**20, clock=ticking()
+    )
+    assert found.peak_flops == pytest.approx(2 * 9 * 16 * 16 * 8 * 8 / 1e-3)
+    assert "the fastest 3x3 convolution of 16 channels, 8 x 8 pixels" in found.how
 
 
 def test_the_fastest_call_counts_and_the_first_is_not_timed():
@@ -39,7 +50,7 @@ def test_threads_are_set_and_given_back():
     import torch
 
     before = torch.get_num_threads()
-    roofline.measure(threads=1, seconds=0, sizes=(32,), buffer_bytes=2**16)
+    roofline.measure(threads=1, seconds=0, sizes=(32,), convolutions=(), buffer_bytes=2**16)
     assert torch.get_num_threads() == before
     with pytest.raises(MeasurementError, match="this process may use"):
         roofline.measure(threads=10_000)
