@@ -202,10 +202,18 @@ def observations(records: Iterable[Record]) -> list[Observation]:
 def drawn(points: Iterable[Observation], *, counts: bool) -> Callable[[Observation], Record | None]:
     """
     Return what gives the timed record of each point of a picture, all of the same kernels: beside counts
-    those that were counted, where any was timed so.
+    those that were counted, where any was timed so. A point without counts is held to them, too.
     """
-    held = counts and any(each.like_counted for each in points)
-    return lambda one: one.like_counted if held and one.counted else one.best_timed
+    held = {record.isa_cap for each in points if counts and (record := each.like_counted)}
+
+    def record(one: Observation) -> Record | None:
+        if not held:
+            return one.best_timed
+        if one.counted:
+            return one.like_counted
+        return next((each for each in one.timed.values() if each.isa_cap in held), None)
+
+    return record
 
 
 def latency(record: Record) -> Estimate | None:

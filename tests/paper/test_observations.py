@@ -50,13 +50,19 @@ def test_a_picture_of_counts_takes_the_latency_of_the_same_kernels(make):
 
 
 def test_a_line_is_of_one_kind_of_kernels(make):
-    """Of two points that were counted with AVX2 one was timed with AVX-512 alone: its latency is left out."""
-    for depth in (10, 20):
+    """
+    Two points were counted, with AVX2, and two not. Of each pair one was timed with AVX-512 alone: its
+    latency is left out.
+    """
+    for depth in (10, 20, 30, 40):
         make.timed(1.0, isa="avx512", depth=depth)
-        make.counted({"host": 5}, depth=depth)
-    make.timed(2.0, isa_cap="avx2", depth=10)
+        if depth < 30:
+            make.counted({"host": 5}, depth=depth)
+        if depth in (10, 30):
+            make.timed(2.0, isa_cap="avx2", depth=depth)
     points = observations(make.made)
-    assert [timed and timed.isa_cap for timed in map(drawn(points, counts=True), points)] == ["avx2", None]
+    caps = [timed and timed.isa_cap for timed in map(drawn(points, counts=True), points)]
+    assert caps == ["avx2", None, "avx2", None]
 
 
 @pytest.mark.parametrize(
