@@ -204,7 +204,7 @@ def drawn(points: Iterable[Observation], *, counts: bool) -> Callable[[Observati
     Return what gives the timed record of each point of a picture, all of the same kernels: beside counts
     those that were counted, where any was timed so. A point without counts is held to them, too.
     """
-    held = {record.isa_cap for each in points if counts and (record := each.like_counted)}
+    held = {alike.isa_cap for each in points if counts and (alike := each.like_counted)}
 
     def record(one: Observation) -> Record | None:
         if not held:

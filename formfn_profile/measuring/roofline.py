@@ -59,7 +59,7 @@ def measure(
             f"product of two {side} x {side} matrices": 2 * side**3 / _product(side, seconds, clock)
             for side in sizes
         }
-        if torch.backends.mkldnn.is_available():
+        if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
             peaks |= {
                 f"3x3 convolution of {channels} channels, {side} x {side} pixels": 2
                 * (3 * channels * side) ** 2

@@ -126,8 +126,11 @@ def miss_curve_figure(records: Iterable[Record]) -> Figure:
         ticks = [size for size in sizes if math.log2(size).is_integer()]
         axes.set_xticks(ticks, [f"{size:g}" for size in ticks], fontsize=8)
         axes.set_xticks([], minor=True)
-        for place, (one, curve) in enumerate(line for line in lines if line[0].point.network == network):
-            _line(axes, one, curve, place, depth=len(depths) > 1)
+        here = [line for line in lines if line[0].point.network == network]
+        for place, (one, curve) in enumerate(here):
+            _line(axes, one, curve, place)
+        if len(depths) > 1:
+            _blocks(axes, here)
         _mark_caches(axes, points[0].counted, sizes)
         axes.set_title(network, fontsize=10)
         axes.set_xlabel("LLC, MiB" if number + columns >= len(networks) else "", fontsize=8.5)
@@ -143,24 +146,22 @@ def miss_curve_figure(records: Iterable[Record]) -> Figure:
     return figure
 
 
-def _line(axes: Axes, one: Observation, curve: Mapping[float, float], place: int, *, depth: bool) -> None:
-    """Draw one curve, with its number of blocks where depths differ; `place` sets its zeros apart."""
+def _line(axes: Axes, one: Observation, curve: Mapping[float, float], place: int) -> None:
+    """Draw one curve; `place` sets its zeros apart from another's."""
     backend = one.point.backend
     above = {size: misses for size, misses in curve.items() if misses}
     look = {"marker": ""} if len(curve) > _MARKED else {}
     axes.plot(list(above), list(above.values()), **style.hollow(backend) | look)
     style.below(axes, [size * (1 + 0.06 * place) for size in curve if not curve[size]], backend)
-    if depth and above:
-        axes.annotate(
-            str(one.at("depth")),
-            next(iter(above.items())),
-            xytext=(-4, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            fontsize=7.5,
-            color=style.colour(backend),
-        )
+
+
+def _blocks(axes: Axes, lines: Sequence[tuple[Observation, Mapping[float, float]]]) -> None:
+    """Write the number of blocks where each line begins."""
+    starts = [(one, *next(iter(curve.items()))) for one, curve in lines]
+    labels = [
+        (misses, str(one.at("depth")), style.colour(one.point.backend)) for one, _, misses in starts if misses
+    ]
+    style.end_labels(axes, min(size for _, size, _ in starts), labels, left=True)
 
 
 def _shape(point: Record) -> str:

@@ -231,9 +231,17 @@ def below(axes: Axes, places: Sequence[float], backend: str) -> None:
     )
 
 
-def end_labels(axes: Axes, x: float, labels: Sequence[tuple[float, str, str]], size: float = 7.5) -> None:
+def end_labels(
+    axes: Axes,
+    x: float,
+    labels: Sequence[tuple[float, str, str]],
+    size: float = 7.5,
+    *,
+    left: bool = False,
+) -> None:
     """
-    Write texts right of `x` at their heights (value, text, colour), moved apart where they would overlap.
+    Write texts right (or left) of `x` at their heights (value, text, colour), moved apart where they would
+    overlap.
 
     The axes must have their final limits.
     """
@@ -255,10 +263,10 @@ def end_labels(axes: Axes, x: float, labels: Sequence[tuple[float, str, str]], s
         axes.annotate(
             text,
             (x, math.exp(low + place * (high - low))),
-            xytext=(5, 0),
+            xytext=(-5 if left else 5, 0),
             textcoords="offset points",
             va="center",
-            ha="left",
+            ha="right" if left else "left",
             fontsize=size,
             color=ink,
             fontweight="bold",
