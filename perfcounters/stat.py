@@ -46,6 +46,14 @@ class Run:
     reading: Reading
 
 
+@dataclass(frozen=True)
+class _Signals:
+    """The signals that are blocked, and those of `_signals_blocked` that are ignored."""
+
+    mask: set[int]
+    ignored: Sequence[int]
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
@@ -108,21 +116,21 @@ def count(argv: Sequence[str], groups: Sequence[Sequence[_attach.Prepared]], sco
     Raises:
         CounterError: The events can't be opened on it.
     """
-    with _signals_blocked() as mask:
-        return _counted(argv, groups, scope, mask)
+    with _signals_blocked() as before:
+        return _counted(argv, groups, scope, before)
 
 
 def _counted(
     argv: Sequence[str],
     groups: Sequence[Sequence[_attach.Prepared]],
     scope: Scope,
-    mask: set[int],
+    before: _Signals,
 ) -> Run:
     waiting, go = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(go)
-        _become(argv, waiting, mask)
+        _become(argv, waiting, before)
     os.close(waiting)
     try:
         session = Session(groups, scope, scale=True, task=None if scope == "cpu" else child)
@@ -144,14 +152,16 @@ def _counted(
     return Run(seconds, code if code >= 0 else _BY_SIGNAL - code, reading)
 
 
-def _become(argv: Sequence[str], waiting: int, mask: set[int]) -> None:
+def _become(argv: Sequence[str], waiting: int, before: _Signals) -> None:
     """Become the command once the parent says so; never returns."""
     status = _NOT_EXECUTABLE
     try:
         if os.read(waiting, 1):
             for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
                 signal.signal(number, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            for number in before.ignored:
+                signal.signal(number, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before.mask)
             os.execvp(argv[0], [*argv])  # noqa: S606 - the user's own command  # nosec B606
     except FileNotFoundError:
         os.write(2, f"perfcounters: there is no command {argv[0]}\n".encode())
@@ -179,17 +189,18 @@ def _wait(child: int) -> int:
 
 
 @contextmanager
-def _signals_blocked() -> Iterator[set[int]]:
-    """Keep signals for `_wait`; the value is what was blocked before, for the child."""
+def _signals_blocked() -> Iterator[_Signals]:
+    """Keep signals for `_wait`; the value is how they were before, for the child."""
     # Python's own handler of SIGINT, and an inherited one that lets children vanish, are in the way.
     handlers = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGCHLD)}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED | {signal.SIGCHLD})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED | {signal.SIGCHLD})
+    ignored = [number for number, handler in handlers.items() if handler == signal.SIG_IGN]
     try:
-        yield {int(number) for number in before}
+        yield _Signals({int(number) for number in mask}, ignored)
     finally:
         while signal.sigtimedwait({signal.SIGCHLD}, 0):
             pass  # what is left is of the child that has ended
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for number, handler in handlers.items():
             signal.signal(number, handler)
 

@@ -159,6 +159,19 @@ def test_stat_leaves_the_commands_signals_as_they_were():
     assert perfcounters("stat", "-e", "page-faults", "--", *show).stdout == direct.stdout
 
 
+def test_stat_leaves_what_is_ignored_to_the_command():
+    """SIGINT, as a shell ignores it for a job in the background, and SIGCHLD."""
+    ignore = ["sh", "-c", "trap '' INT CHLD; exec \"$@\"", "sh"]
+    show = ["grep", "^SigIgn", "/proc/self/status"]
+    stat = [sys.executable, "-m", "perfcounters", "stat", "-e", "page-faults", "--", *show]
+    direct, counted = (
+        subprocess.run([*ignore, *command], capture_output=True, text=True, check=True).stdout
+        for command in (show, stat)
+    )
+    assert int(direct.split()[1], 16) & (1 << signal.SIGINT - 1)
+    assert counted == direct
+
+
 def test_stat_restores_sigpipe():
     """Python ignores SIGPIPE; the command must die of it as it does without stat."""
     direct = perfcounters("stat", "-e", "page-faults", "--", "sh", "-c", "kill -PIPE $$; exit 0")
