@@ -116,21 +116,21 @@ def count(argv: Sequence[str], groups: Sequence[Sequence[_attach.Prepared]], sco
     Raises:
         CounterError: The events can't be opened on it.
     """
-    with _signals_blocked() as before:
-        return _counted(argv, groups, scope, before)
+    with _signals_blocked() as signals:
+        return _counted(argv, groups, scope, signals)
 
 
 def _counted(
     argv: Sequence[str],
     groups: Sequence[Sequence[_attach.Prepared]],
     scope: Scope,
-    before: _Signals,
+    signals: _Signals,
 ) -> Run:
     waiting, go = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(go)
-        _become(argv, waiting, before)
+        _become(argv, waiting, signals)
     os.close(waiting)
     try:
         session = Session(groups, scope, scale=True, task=None if scope == "cpu" else child)
@@ -152,16 +152,16 @@ def _counted(
     return Run(seconds, code if code >= 0 else _BY_SIGNAL - code, reading)
 
 
-def _become(argv: Sequence[str], waiting: int, before: _Signals) -> None:
+def _become(argv: Sequence[str], waiting: int, signals: _Signals) -> None:
     """Become the command once the parent says so; never returns."""
     status = _NOT_EXECUTABLE
     try:
         if os.read(waiting, 1):
             for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
                 signal.signal(number, signal.SIG_DFL)
-            for number in before.ignored:
-                signal.signal(number, signal.SIG_IGN)
-            signal.pthread_sigmask(signal.SIG_SETMASK, before.mask)
+            for ignored in signals.ignored:
+                signal.signal(ignored, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_SETMASK, signals.mask)
             os.execvp(argv[0], [*argv])  # noqa: S606 - the user's own command  # nosec B606
     except FileNotFoundError:
         os.write(2, f"perfcounters: there is no command {argv[0]}\n".encode())

@@ -9,6 +9,7 @@ is within the margins of formfn_profile.findings.verdicts (5% of time, 10% of co
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -413,6 +414,15 @@ def test_advice_follows_the_claims(make):
     assert support["Prefer depthwise bottlenecks"] == "in part"  # gains most; MobileNetV2 was not measured
     assert support["Wide standard convolutions want a GPU."] == "open"
     assert {name for each in advise(results) for name in each.claims} <= set(CLAIMS)
+
+
+@pytest.mark.parametrize(
+    "verdict,support", [("holds", "supported"), ("doesn't", "not supported"), ("inconclusive", "open")]
+)
+def test_advice_of_claims_that_agree(make, verdict, support):
+    make.timed(1.0)
+    agreeing = [replace(each, finding=replace(each.finding, verdict=verdict)) for each in check(make.made)]
+    assert {each.support for each in advise(agreeing)} == {support}
 
 
 def test_results_are_json_without_infinities(make):

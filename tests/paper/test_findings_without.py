@@ -15,6 +15,12 @@ def test_records_without_kernels_tell_nothing_of_layouts(make):
     assert CLAIMS["layouts-reordered"].test(Data(make.made)).verdict == "not measured"
 
 
+def test_reorders_of_no_number_of_blocks_tell_nothing(make):
+    for backend in ("torch", "openvino-cpu"):
+        make.timed(1.0, depth=None, backend=backend, kernels={"Reorder jit_uni_f32": 2})
+    assert CLAIMS["layouts-reordered"].test(Data(make.made)).verdict == "not measured"
+
+
 def test_records_without_counts_say_so(make):
     make.timed(1.0)
     assert Data(make.made).source_words == "LLC misses were not counted"
