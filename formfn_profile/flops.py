@@ -171,8 +171,13 @@ def _new_bytes(arguments: Sequence[Any], out: Any) -> int:
     )
 
 
-def dispatched(add: Callable[..., None]) -> contextlib.AbstractContextManager[Any]:
-    """Call `add(operation, arguments, keyword arguments, result)` for all that PyTorch dispatches."""
+def dispatched(
+    add: Callable[..., None], run: Callable[..., Any] | None = None
+) -> contextlib.AbstractContextManager[Any]:
+    """
+    Call `add(operation, arguments, keyword arguments, result)` for all that PyTorch dispatches; `run` may
+    stand in for an operation, given it and its arguments, or return None.
+    """
     from torch.utils._python_dispatch import TorchDispatchMode
 
     class Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -189,7 +194,9 @@ def dispatched(add: Callable[..., None]) -> contextlib.AbstractContextManager[An
                     parts = func.decompose(*args, **options)
                 if parts is not NotImplemented:
                     return parts
-            out = func(*args, **options)
+            out = run(func, args) if run else None
+            if out is None:
+                out = func(*args, **options)
             add(func, args, options, out)
             return out
 

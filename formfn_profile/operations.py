@@ -104,15 +104,11 @@ def of_module(model: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> tuple[O
         if not read or operation.is_view or name in _FREE:
             return
         macs = flops.macs_of(operation.overloadpacket, (arguments, options, out)) or 0
-        kind = _kind(name, arguments, macs)
-        results = (
-            out[:1] if isinstance(out, tuple) and kind == "normalisation" else (out,)
-        )  # the meta device adds a batch's statistics
-        found.append(Operation(kind, macs, read, _bytes(results)))
+        found.append(Operation(_kind(name, arguments, macs), macs, read, _bytes((out,))))
 
     call, shapes = _on_meta(model), [torch.empty_like(each, device="meta") for each in inputs]
     try:
-        with torch.no_grad(), torch.device("meta"), flops.dispatched(add):
+        with torch.no_grad(), torch.device("meta"), flops.dispatched(add, _stand_in):
             call(*shapes)
     except Exception as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
@@ -120,6 +116,22 @@ def of_module(model: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> tuple[O
             f"the operations of {type(model).__name__} cannot be told without running it: {said[0]}"
         ) from error
     return tuple(found)
+
+
+def _stand_in(operation: Any, arguments: Sequence[Any]) -> Any:
+    """
+    The results of what keeps a tensor's shape, which the meta device takes milliseconds to work out: an
+    activation's, and a batch norm's, which on the CPU come without a batch's statistics.
+    """
+    import torch
+
+    name = str(operation.overloadpacket)
+    if name == "aten._native_batch_norm_legit_no_training":
+        x = arguments[0]
+        return torch.empty_like(x), x.new_empty(0), x.new_empty(0)
+    if _KINDS.get(name) == "activation":
+        return arguments[0] if name.endswith("_") else torch.empty_like(arguments[0])
+    return None
 
 
 def _on_meta(model: torch.nn.Module) -> Callable[..., Any]:
