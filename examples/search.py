@@ -1,9 +1,9 @@
 """
 Search 1,000 networks for the one with most FLOPs that this machine runs within a budget, and measure it.
 
-    python examples/search.py                        half a minute of measuring: does it run?
-    python examples/search.py --quick                a grid of patterns, some minutes, then the search
-    python examples/search.py --records grid.jsonl   the search, by records that are there
+    python examples/search.py           50 networks, by a grid of half a minute: does it run?
+    python examples/search.py --quick   1,000 networks, by a grid of some minutes
+    python examples/search.py --quick --records grid.jsonl   the same, by records that are there
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main() -> None:
     advice = ff.advise(options.records or ff.study(**grid, **HOW))
     begun = time.perf_counter()
     with torch.device("meta"):  # shapes alone: no weights are made, nothing is computed
-        nets = [network(seed) for seed in range(1000)]
+        nets = [network(seed) for seed in range(1000 if options.size == "quick" else 50)]
     found = advice.rank(nets, options.budget_ms / 1e3, inputs="1x3x112x112", backend="openvino-cpu")
     print(f"{found[:5]}\nSearched {len(nets)} in {time.perf_counter() - begun:.0f} s")
     best = network(nets.index(found[0].candidate))

@@ -70,12 +70,12 @@ def test_a_model_of_ones_own_is_measured(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_thousand_networks_are_searched_and_the_best_is_measured(tmp_path):
+def test_networks_are_searched_and_the_best_is_measured(tmp_path):
     """From the records of docs/paper.md."""
     out = run(
         "search", "--records", FOLDER.parent / "docs" / "data" / "paper.jsonl.gz", "--out", tmp_path / "new"
     )
-    assert "openvino-cpu: of 1,000 candidates, within 10 ms" in out
-    assert "Searched 1000 in " in out
+    assert "openvino-cpu: of 50 candidates, within 10 ms" in out
+    assert "Searched 50 in " in out
     (best,) = load(tmp_path / "new" / "search-best.jsonl")
     assert (best.network, best.status) == ("best", "ok")
