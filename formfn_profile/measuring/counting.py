@@ -95,6 +95,8 @@ def simulated(call: Callable[[], None], calls: int) -> tuple[list[Count], list[d
 
     reads: list[SimulatedCounts] = []
     with collection_off(), simulator.recording():
+        simulator.zero()  # what these two touch themselves belongs to the steady state
+        simulator.read()
         call()
         for _ in range(calls):
             simulator.zero()
