@@ -30,7 +30,6 @@ _RAN = {
     "isa": "ISA",
     "precision": "precision",
     "device": "device",
-    "memory_format": "memory format",
     "simulation": "simulation",
 }
 _MACHINE = ("cpu", "caches", "architecture", "cpus", "cores", "affinity", "cpu_quota", "governor")
@@ -124,6 +123,8 @@ def notes(sides: Sides, good: Sides) -> tuple[str, ...]:
                 for name, side, each in zip(SIDES, good, doubts, strict=True)
             )
             found.append(f"{what}: {', '.join(counts)}")
+    if layouts := _differ(good, "memory_format"):  # the backend's own choice
+        found.append(f"memory format: {layouts}")
     for key in dict.fromkeys(key for side in good for record in side for key in record.versions):
         differing = _differ(good, "versions", key)
         if differing:

@@ -91,6 +91,15 @@ def test_what_is_not_comparable_says_why(make, sides, change, said):
     assert first.interval is None
 
 
+def test_another_layout_that_the_backend_chose_is_compared_and_noted(sides):
+    """OpenVINO chose NHWC for a network and nChw8c after a layer was added to it."""
+    a, b = sides(PROCESSES, times(1.5), memory_format="NHWC")
+    b = [type(record)(**vars(record) | {"memory_format": "nChw8c"}) for record in b]
+    one = only(a, b)
+    assert one.verdict == "slower"
+    assert "memory format: NHWC in A, nChw8c in B" in one.notes
+
+
 def test_too_few_processes(sides):
     one = only(*sides(PROCESSES[:4], times(1.5)))
     assert one.verdict == "not comparable"
