@@ -24,7 +24,7 @@ HOW = {"backends": "openvino-cpu", "counters": "none", "protocol": ff.Protocol(c
 
 
 def network(seed: int) -> nn.Module:
-    draw, layers, channels = random.Random(seed), [], 3  # noqa: S311 - seeded, not secret
+    draw, layers, channels = random.Random(seed), [], 3  # noqa: S311 - seeded, not secret  # nosec B311
     for _ in range(4):
         pattern = ff.patterns.get(draw.choice(tuple(ff.patterns.PATTERNS)))
         width = draw.choice((32, 64, 96, 128, 192, 256))
