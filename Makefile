@@ -3,7 +3,7 @@
 #   make llc      the main job: latency and LLC misses of one pattern, with PyTorch and OpenVINO, as a table and a picture
 #   make test     all tests
 #   make test-gpu-double   tests of the GPU backend on a CPU's OpenCL runtime (fetches 270 MB)
-#   make quick    the tests that take under a minute together
+#   make quick    the quick tests, under a minute together: none of the simulator, none of the pages
 #   make coverage all tests, and whether they reach the lines that they are to
 #   make sanitize tests of the C code, built with AddressSanitizer and UndefinedBehaviorSanitizer
 #   make analyze  GCC's static analysis of the C code
@@ -48,7 +48,7 @@ test-gpu-double: setup $(stamps)/opencl
 	FORMFN_GPU_DOUBLE=$(VENV)/gpu-double $(run) -m pytest tests/gpu_double $(ARGS)
 
 quick: setup
-	$(run) -m pytest -m "not slow and not emulated" $(parallel) $(ARGS)
+	$(run) -m pytest -m "not slow and not emulated and not simulator" $(parallel) $(or $(ARGS),tests)
 
 coverage: setup $(stamps)/emulated $(stamps)/opencl
 	$(run) -m coverage erase

@@ -69,6 +69,7 @@ def test_the_main_job_records_both_backends_and_draws(tmp_path):
     assert "openvino-cpu" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments, said",
     [
@@ -109,6 +110,7 @@ def test_without_an_l2_the_llc_sees_what_the_l1d_misses(tmp_path):
     assert "LLC 4 MiB/16-way behind L1d 32 KiB/8-way" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing, hidden", [("valgrind", ("valgrind",)), ("gcc", ("gcc", "cc"))])
 def test_without_valgrind_or_gcc_it_says_what_to_install(missing, hidden, tmp_path):
     """One line with the package to install, and no traceback; nothing is measured first."""

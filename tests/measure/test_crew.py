@@ -64,6 +64,7 @@ def outcomes(request, tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault, said",
     [
@@ -97,6 +98,7 @@ def test_each_timed_job_has_a_child_of_its_own(outcomes):
     assert len({first, second, worker}) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault", ["time.sleep(600)", "os.kill(os.getpid(), signal.SIGSTOP)", "while True: stage('babble')"]
 )
@@ -144,6 +146,7 @@ def test_workers_that_cannot_start_are_not_started_for_ever(outcomes):
     assert "libmissing.so: cannot open" in second.reason
 
 
+@pytest.mark.slow
 def test_an_endless_message_is_given_up(outcomes, monkeypatch):
     """It would fill the parent's memory."""
     monkeypatch.setattr(messages, "_LONGEST", 1 << 20)
@@ -204,6 +207,7 @@ def test_an_answer_of_another_version_is_a_failed_record(result, said, tmp_path)
     assert "No such file" in missing.reason
 
 
+@pytest.mark.slow
 @given(st.lists(st.dictionaries(st.text(), st.integers() | st.text() | st.booleans()), max_size=5), st.data())
 def test_messages_arrive_whole_however_they_are_cut(sent, data):
     """A stream socket may hand over any piece of what was sent."""

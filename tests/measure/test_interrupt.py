@@ -69,6 +69,7 @@ class Listening(Progress):
         super().say(point, stage)
 
 
+@pytest.mark.slow
 def test_ctrl_c_finishes_the_point_under_way_and_begins_no_other():
     points = tuple(Point(PatternSpec("standard", depth, width=8, resolution=8), "torch") for depth in (1, 2))
     progress = Listening(len(points))

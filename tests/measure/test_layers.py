@@ -18,6 +18,7 @@ from formfn_profile.patterns import PatternSpec
 NOTHING = Read(tuple, lambda _: {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", patterns.PATTERNS)
 def test_openvinos_layers_do_the_work_of_the_network(pattern, tmp_path):
     """MACs from the shapes of what OpenVINO really runs, fused and folded, are the closed form exactly."""

@@ -78,6 +78,7 @@ def convolutions(kernels):
     return sum(n for name, n in kernels.items() if "conv" in name.lower())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["torch", "openvino-cpu"])
 def test_facts_are_what_was_asked_for(session_of, name):
     """Single precision, one thread, on the CPU, and one kernel for each convolution of the network."""
@@ -94,6 +95,7 @@ def test_openvino_runs_one_stream_and_channels_last(session_of):
     assert facts["memory_format"] in ("NHWC", "nChw16c", "nChw8c", "NCHW")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one CPU")
 @pytest.mark.parametrize("name", ["torch", "onnxruntime", "openvino-cpu"])
 def test_threads_are_set_and_read_back(session_of, name):
@@ -101,6 +103,7 @@ def test_threads_are_set_and_read_back(session_of, name):
     assert session.facts()["threads"] == min(2, len(os.sched_getaffinity(0)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, loaded", [("openvino-cpu", "False True"), ("onnxruntime", "False False")])
 def test_the_worker_of_another_library_never_imports_torch(prepared, name, loaded):
     imported, facts = told(name, prepared(name))
@@ -108,6 +111,7 @@ def test_the_worker_of_another_library_never_imports_torch(prepared, name, loade
     assert facts["precision"] == "f32"
 
 
+@pytest.mark.slow
 def test_a_process_with_onednn_off_tells_its_facts(prepared):
     """Tensors of oneDNN, by which libraries are made to name themselves, raise while it is off."""
     _, facts = told("torch-no-onednn", prepared("torch-no-onednn"))
@@ -144,6 +148,7 @@ def test_a_model_that_cannot_be_converted_says_why(tmp_path):
         backends.get("openvino-cpu").prepare(Bad(), torch.zeros(1, 3, 8, 8), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["torch", "onnxruntime", "openvino-cpu"])
 def test_an_input_of_another_shape_is_refused(session_of, name):
     session = session_of(name, patterns.build(SPEC), patterns.example_input(SPEC))
@@ -151,6 +156,7 @@ def test_an_input_of_another_shape_is_refused(session_of, name):
         session.set_input(np.zeros((1, 3, 8, 8), np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["torch", "onnxruntime", "openvino-cpu"])
 def test_the_output_is_a_copy(session_of, name):
     """A kept output does not change with the next inference."""
@@ -175,6 +181,7 @@ def test_torch_kernels_follow_the_library_that_runs(session_of):
     assert sum(name.startswith("oneDNN convolution jit_dw") for name in usual["kernels"]) == 1
 
 
+@pytest.mark.slow
 def test_what_pytorchs_libraries_say_is_learnt_from_a_child():
     """A worker asks before it forks; what it learns is what a process that asks itself is told."""
     told = subprocess.run([sys.executable, "-c", LEARN_AND_TELL], check=False, capture_output=True, text=True)
@@ -203,6 +210,7 @@ def test_forms_of_pytorch_agree_with_eager(session_of, error_of, name):
     assert error_of(session.output(), truth_of_other) < 1e-4
 
 
+@pytest.mark.slow
 def test_pytorch_names_each_library_where_they_differ(prepared):
     """With oneDNN alone capped they do not agree: each that tells is named, and MKL tells on Intel only."""
     _, facts = told("torch", prepared("torch"), {"ONEDNN_MAX_CPU_ISA": "AVX"})
@@ -245,6 +253,7 @@ def test_explicit_onednn_does_not_hide_a_models_own_error(session_of):
         session_of("torch-onednn", Wrong(), torch.zeros(1, 3, 8, 8))
 
 
+@pytest.mark.slow
 def test_the_cap_holds_pytorch_to_avx2(prepared):
     """PyTorch's own kernels, its oneDNN and its MKL."""
     _, facts = told("torch", prepared("torch"), backends.isa_environment("avx2"))

@@ -114,6 +114,7 @@ def test_a_compiled_network_is_not_compiled_again_and_leaves_nothing(prepared, s
     assert library.stat() == before
 
 
+@pytest.mark.slow
 def test_onnx_runtime_tells_its_settings_and_fuses(sessions):
     """Batch norm and ReLU are no nodes of their own any more; nothing says which vectors MLAS takes."""
     facts = sessions("onnxruntime").facts()
@@ -124,6 +125,7 @@ def test_onnx_runtime_tells_its_settings_and_fuses(sessions):
     assert (facts["spinning"], facts["arena"]) == (False, True)
 
 
+@pytest.mark.slow
 def test_onnx_runtime_tells_the_time_of_its_nodes(prepared):
     chosen = backends.get("onnxruntime")
     found = chosen.layers(prepared["onnxruntime"], threads=1, precision="f32", calls=3, read=NOTHING)

@@ -38,6 +38,7 @@ print(sorted(set(seen)))
 """
 
 
+@pytest.mark.slow
 def test_openvino_sends_nothing(tmp_path):
     """
     Importing and converting starts no process and asks no network: Python's own audit events say so. The

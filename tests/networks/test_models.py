@@ -101,6 +101,7 @@ def a_package(tmp_path, monkeypatch):
         sys.path.remove(str(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [".pt2", ".pt", ".xml", ".onnx"])
 def test_each_file_runs_as_the_module_does(kind, file_of, session_of, error_of):
     """The same network from each format, on each backend that takes it; the module is the truth."""
@@ -124,6 +125,7 @@ def test_each_file_runs_as_the_module_does(kind, file_of, session_of, error_of):
             session_of("torch", built.model, built.inputs)
 
 
+@pytest.mark.slow
 def test_a_function_with_two_inputs_and_two_outputs(a_package, session_of, error_of):
     """Outputs follow one another; the table of the embedding has two rows, which its input respects."""
     spec = models.resolve(f"{a_package}:two", [INPUT, Input((1, 5), "i64")])
@@ -138,6 +140,7 @@ def test_a_function_with_two_inputs_and_two_outputs(a_package, session_of, error
         assert error_of(session.output(), truth) < 1e-4
 
 
+@pytest.mark.slow
 def test_a_class_of_a_script_reaches_the_worker(tmp_path):
     """Defined in `__main__`, as in a notebook: by value, to a process that cannot import it."""
     script = """
@@ -169,6 +172,7 @@ def test_a_named_network_has_its_own_input():
         models.resolve("mobilenetv2", [INPUT])
 
 
+@pytest.mark.slow
 def test_files_tell_their_inputs_where_they_can(file_of):
     """An exported program has the shapes of its export, IR those of its conversion; open shapes tell none."""
     assert models.resolve(str(file_of(".pt2")), trust=True).inputs == (INPUT,)
@@ -228,6 +232,7 @@ def test_a_malformed_input_is_refused(text):
         Input.parse(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision, limit", [("f16", 1e-2), ("bf16", 5e-2)])
 def test_narrower_precision_is_read_back_with_its_error(precision, limit, tmp_path, error_of):
     """Off float32 by more than its own rounding, by less than 10 (f16) or 7 (bf16) bits explain."""

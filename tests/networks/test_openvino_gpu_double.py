@@ -78,10 +78,12 @@ def prepared(tmp_path):
     return backends.get("openvino-gpu").prepare(model, x, tmp_path), truth
 
 
+@pytest.mark.slow
 def test_a_driver_that_executes_nothing_is_refused(under_stand_in, prepared):
     assert "a driver's stand-in that executes nothing" in under_stand_in(LOAD, prepared[0])
 
 
+@pytest.mark.slow
 def test_its_compilation_is_real_and_its_output_fails_the_check(under_stand_in, prepared, error_of):
     """Let through, it compiles as asked, in f32 with one stream; what it "computes" is wrong at once."""
     path, truth = prepared

@@ -99,6 +99,7 @@ def test_an_outline_is_the_network_without_its_weights():
     assert (kinds.count("depthwise"), kinds.count("addition")) == (17, 10)  # Sandler et al. 2018, table 2
 
 
+@pytest.mark.slow
 def test_a_model_is_predicted_in_any_form(make_machine):
     """A pattern by its specification, its name or as a module; a named network; nothing else."""
     spec = PatternSpec("grouped")

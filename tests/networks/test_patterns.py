@@ -64,6 +64,7 @@ def test_the_patterns_and_their_order():
     ]
 
 
+@pytest.mark.slow
 @on_grid
 def test_macs_are_the_closed_form_and_the_hand_computed(network, pattern, depth, width):
     spec, model = network(pattern, depth, width)
@@ -94,6 +95,7 @@ def errors_of(error_of):
     return errors
 
 
+@pytest.mark.slow
 @on_grid
 def test_pytorch_and_openvino_agree_and_inputs_matter(network, session_of, errors_of, pattern, depth, width):
     """Before and after pooling: the two frameworks within 1e-4 of max|a|, two inputs apart by over 10%."""
@@ -109,6 +111,7 @@ def test_pytorch_and_openvino_agree_and_inputs_matter(network, session_of, error
     assert min(errors_of(ours.output(), first)) > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", list(patterns.PATTERNS))
 def test_one_perturbed_weight_in_a_middle_layer_fails_the_check(network, session_of, errors_of, pattern):
     """The comparison can fail: one weight moved by the layer's largest shows before pooling and after."""

@@ -23,6 +23,7 @@ def compared():
     return {each.backend: each for each in advise(gather([PAPER])).compare()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "backend, names", [("torch", set(NETWORKS)), ("openvino-cpu", set(NETWORKS) - {"darts-optimized"})]
 )

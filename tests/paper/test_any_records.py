@@ -45,6 +45,7 @@ def anything(make, seed):
     return make.made
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("seed", range(24))
 def test_any_records(make, seed):

@@ -69,6 +69,7 @@ def test_correlate_as_json(capsys, records):
     assert {each["backend"] for each in json.loads(out)["correlations"]} == {"torch", "openvino-cpu"}
 
 
+@pytest.mark.slow
 def test_plot_draws_what_the_records_hold_and_says_what_not(capsys, records, tmp_path):
     status, out, _ = run(capsys, "plot", records, "-o", tmp_path / "pictures", "--format", "svg")
     assert status == 0

@@ -90,6 +90,7 @@ def test_collinear_points_are_refused_a_fit(make):
     assert found.partial.value is None
 
 
+@pytest.mark.slow
 def test_a_depth_series_gets_slopes_and_no_coefficient(make):
     """Over depth all is proportional: 0.02 ns x FLOPs + 50 ns x misses a block, by the formula above."""
     records = fill(make, widths=(64,), depths=(10, 20, 30))

@@ -129,6 +129,7 @@ def test_every_picture_has_its_records():
     assert set(DRAWN) == set(plot.FIGURES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_no_text_lies_over_another_or_outside(make, name):
     check_texts(draw(name, DRAWN[name](make)))

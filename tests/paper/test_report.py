@@ -83,6 +83,7 @@ def page(study, tmp_path_factory):
     return path.read_text()
 
 
+@pytest.mark.slow
 def test_page_is_whole_and_needs_nothing_else(page):
     found = Page(page)
     assert len(found.ids) == len(set(found.ids))
@@ -93,6 +94,7 @@ def test_page_is_whole_and_needs_nothing_else(page):
     assert {f"#{name}" for name in found.ids} >= {link for link in found.links if link.startswith("#")}
 
 
+@pytest.mark.slow
 def test_what_is_not_drawn_is_said(page):
     assert "Named networks (figure5): nothing to draw: no named network was timed" in page
 
@@ -134,11 +136,13 @@ def test_the_records_inside_are_those_it_was_made_from(page, study):
     ]
 
 
+@pytest.mark.slow
 def test_the_same_records_give_the_same_page(page, study, tmp_path):
     reporting.write_html(study, tmp_path / "again.html", CEILINGS)
     assert (tmp_path / "again.html").read_text() == page
 
 
+@pytest.mark.slow
 def test_markdown_names_pictures_that_are_there(study, tmp_path):
     reporting.write_markdown(study, tmp_path / "r.md")
     text = (tmp_path / "r.md").read_text()
@@ -152,6 +156,7 @@ def test_markdown_names_pictures_that_are_there(study, tmp_path):
     assert "no \\<GPU\\> & none to come" in text
 
 
+@pytest.mark.slow
 def test_command_writes_the_page_and_refuses_in_a_line(capsys, study, tmp_path):
     path = tmp_path / "records.jsonl"
     with Store(path) as store:

@@ -142,6 +142,7 @@ def adversarial_reads(draw):
     return groups, slots, offsets, before, after
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(adversarial_reads(), st.booleans())
 def test_nothing_that_a_kernel_may_answer_makes_a_false_number(reads, scale):

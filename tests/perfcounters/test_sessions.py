@@ -16,6 +16,7 @@ def maps():
         return sum(1 for _ in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", ["thread", "process"])
 def test_5000_sessions_leave_descriptors_and_maps_where_they_were(scope):
     """With both scopes, 10,000 sessions."""
@@ -183,6 +184,7 @@ def run(script):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     "[always]" in (_kernel.text("/sys/kernel/mm/transparent_hugepage/enabled") or ""),
     reason="this kernel maps huge pages unasked: their number is not known",

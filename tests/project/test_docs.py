@@ -116,6 +116,7 @@ def test_links_between_pages_lead_somewhere():
             assert (ROOT / named).exists(), f"{page.name} names {named}"
 
 
+@pytest.mark.slow
 def test_the_first_change(tmp_path):
     """CONTRIBUTING's, made in a copy of the package and of its test."""
     page = blocks(ROOT / "CONTRIBUTING.md")

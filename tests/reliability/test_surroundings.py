@@ -125,6 +125,7 @@ def test_letters_that_the_output_lacks_are_written_as_numbers(encoding):
     assert (done.returncode, done.stdout, done.stderr) == (0, b"\\u7f51 \\udcff\n", b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_paths_of_any_letters_hold_records(name, tmp_path):
     """Spaces, letters of other alphabets, what a shell would read: they are names and nothing else."""
@@ -193,6 +194,7 @@ def test_a_terminal_of_60_columns_keeps_the_bar_on_its_line(monkeypatch):
         assert len(line) <= 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "width,command",
     [
@@ -247,6 +249,7 @@ def test_no_color_and_no_colour(monkeypatch):
     assert not re.search(r"\x1b\[[\d;]*m", drawn(80, lambda stream: draw(stream, NO_COLOR="1")))
 
 
+@pytest.mark.slow
 def test_the_hash_seed_changes_no_output():
     """Sets and dictionaries of strings are ordered otherwise with each PYTHONHASHSEED."""
     code = (

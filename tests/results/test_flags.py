@@ -42,6 +42,7 @@ DISTRIBUTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DISTRIBUTIONS)
 @pytest.mark.parametrize("rule", [drift, modes])
 @pytest.mark.parametrize("n", [10, 50, 200])

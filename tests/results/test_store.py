@@ -40,6 +40,7 @@ def test_what_was_written_is_loaded(written):
     assert load(path) == records
 
 
+@pytest.mark.slow
 def test_a_file_cut_anywhere_is_read_up_to_its_last_whole_line_and_goes_on(
     written, make, tmp_path, monkeypatch
 ):
