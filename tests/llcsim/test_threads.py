@@ -54,8 +54,9 @@ def test_children_do_not_disturb_their_parent(simulate, compile_program, paper, 
     assert got[COMMON + 3] == pytest.approx(LINES_OF_8_MIB, rel=0.01)
 
 
-def test_two_runs_with_a_fixed_layout_count_the_same(simulate, paper):
-    """Python sorting words, twice: instructions and misses within 0.1%."""
+def test_two_runs_with_a_fixed_layout_count_the_same(simulate, paper, monkeypatch):
+    """Python sorting words, twice, and no `coverage` with it: instructions and misses within 0.1%."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     code = (
         "from perfcounters import simulator as s; import json\n"
         "words = {str(i * 7919 % 100_003): i for i in range(50_000)}\n"

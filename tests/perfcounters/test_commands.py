@@ -147,8 +147,8 @@ def test_a_terminals_ctrl_c_reaches_the_command_once():
 
 
 def test_a_command_that_dies_of_a_signal_ends_the_repeats():
-    done = perfcounters("stat", "-r", "5", "-e", "page-faults", "--", "sh", "-c", "echo x; kill -INT $$")
-    assert done.returncode == 128 + signal.SIGINT
+    done = perfcounters("stat", "-r", "5", "-e", "page-faults", "--", "sh", "-c", "echo x; kill -TERM $$")
+    assert done.returncode == 128 + signal.SIGTERM
     assert done.stdout == "x\n"
 
 
