@@ -22,3 +22,10 @@ def brief(reason: str | None) -> str:
     shown = told if len(told) <= _FIRST + 1 else [*told[:_FIRST], "...", told[-1]]
     text = " ".join(line if len(line) <= _COLUMNS else f"{line[:_COLUMNS]}..." for line in shown)
     return text if text == " ".join(lines) else f"{text} (shortened; the record has the whole reason)"
+
+
+def cause(error: BaseException) -> BaseException:
+    """Return what first went wrong, of errors raised one for another."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return error

@@ -37,6 +37,21 @@ def as_tuple(inputs: torch.Tensor | Sequence[torch.Tensor]) -> tuple[torch.Tenso
     return tuple(inputs) if isinstance(inputs, Sequence) else (inputs,)
 
 
+def keep(model: Path, inputs: Sequence[torch.Tensor]) -> None:
+    """Write the inputs of a prepared model beside its file."""
+    import numpy as np
+
+    np.savez(model.with_suffix(".npz"), *(each.numpy() for each in inputs))
+
+
+def kept(model: Path) -> list[np.ndarray]:
+    """Return what `keep` wrote."""
+    import numpy as np
+
+    with np.load(model.with_suffix(".npz")) as file:
+        return [file[name] for name in file.files]
+
+
 def check(given: Sequence[np.ndarray], bound: Sequence[tuple[str, tuple[int, ...]]]) -> None:
     """
     Hold arrays against the (type, shape) of the bound inputs.

@@ -17,9 +17,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from formfn_profile.backends.inputs import as_tuple, check, one_array
+from formfn_profile.backends.inputs import as_tuple, check, keep, kept, one_array
 from formfn_profile.backends.isa import exceeded_cap
 from formfn_profile.backends.torch_export import exported
+from formfn_profile.brief import cause
 from formfn_profile.errors import BackendError, FormfnError, UnavailableError
 
 if TYPE_CHECKING:
@@ -52,7 +53,6 @@ class OnnxRuntime:
 
     def prepare(self, model: Model, inputs: torch.Tensor | Sequence[torch.Tensor], folder: Path) -> Path:
         """Export to ONNX, or take an ONNX file, every dimension fixed."""
-        import numpy as np
         import torch
 
         if isinstance(model, Path) and model.suffix != ".onnx":
@@ -77,7 +77,7 @@ class OnnxRuntime:
             raise
         except Exception as error:
             raise BackendError(f"the model cannot be had as ONNX: {_cause(error)}") from error
-        np.savez(_input_path(path), *(x.numpy() for x in tensors))
+        keep(path, tensors)
         return path
 
     def load(self, prepared: Path, *, threads: int, precision: str = "f32") -> OnnxRuntimeSession:
@@ -109,15 +109,13 @@ class OnnxRuntimeSession:
     """A session, and inputs and outputs that stay in the same memory."""
 
     def __init__(self, ort: Any, prepared: Path, threads: int) -> None:
-        import numpy as np
 
         self._ort, self._prepared = ort, prepared
         options = _options(ort, threads)
         started = time.perf_counter()
         self._session = _session(ort, prepared, options)
         self._compile_s = time.perf_counter() - started
-        with np.load(_input_path(prepared)) as file:
-            arrays = [file[name] for name in file.files]
+        arrays = kept(prepared)
         self._bound = [(str(each.dtype), each.shape) for each in arrays]
         self._inputs = [ort.OrtValue.ortvalue_from_numpy(each) for each in arrays]  # in the arrays' memory
         names = [each.name for each in self._session.get_inputs()]
@@ -291,11 +289,6 @@ def _precision(events: Sequence[dict[str, Any]]) -> str:
 
 def _cause(error: BaseException) -> str:
     """Return what first went wrong, in a line."""
-    while inner := error.__cause__ or error.__context__:
-        error = inner
+    error = cause(error)
     lines = str(error).strip().splitlines() or ["no reason given"]
     return f"{type(error).__name__}: {lines[0]}"
-
-
-def _input_path(model: Path) -> Path:
-    return model.with_suffix(".npz")

@@ -13,9 +13,10 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from formfn_profile.backends.inputs import as_tuple, check, one_array
+from formfn_profile.backends.inputs import as_tuple, check, keep, kept, one_array
 from formfn_profile.backends.isa import summary
 from formfn_profile.backends.openvino_module import openvino, reason
+from formfn_profile.brief import cause
 from formfn_profile.errors import BackendError
 
 if TYPE_CHECKING:
@@ -47,8 +48,6 @@ class OpenVinoCpu:
 
     def prepare(self, model: Model, inputs: torch.Tensor | Sequence[torch.Tensor], folder: Path) -> Path:
         """Convert to OpenVINO's IR: weights as they are (no f16 compression), every dimension fixed."""
-        import numpy as np
-
         ov = openvino()
 
         tensors = as_tuple(inputs)
@@ -60,7 +59,7 @@ class OpenVinoCpu:
         path = folder / "model.xml"
         with _numbers_with_points():
             ov.save_model(converted, path, compress_to_fp16=False)
-        np.savez(_input_path(path), *(x.numpy() for x in tensors))
+        keep(path, tensors)
         return path
 
     def load(self, prepared: Path, *, threads: int, precision: str = "f32") -> OpenVinoSession:
@@ -82,7 +81,6 @@ class OpenVinoCpu:
     def _load(
         self, prepared: Path, threads: int, precision: str, more: Mapping[str, object]
     ) -> OpenVinoSession:
-        import numpy as np
 
         ov = openvino()
 
@@ -109,8 +107,7 @@ class OpenVinoCpu:
                 f"asked for {self.device}, but OpenVINO compiled for {', '.join(executed)};"
                 " nothing was measured, since it would not be of that device"
             )
-        with np.load(_input_path(prepared)) as file:
-            arrays = [file[name] for name in file.files]
+        arrays = kept(prepared)
         return self.session(compiled, arrays, compile_s)
 
     def session(self, *made: Any) -> OpenVinoSession:
@@ -295,12 +292,7 @@ def _threads(compiled: Any) -> int | None:
     return int(compiled.get_property("INFERENCE_NUM_THREADS")) if known else None
 
 
-def _input_path(model: Path) -> Path:
-    return model.with_suffix(".npz")
-
-
 def _cause(error: BaseException) -> str:
     """Return what first went wrong, in a line, without the places in OpenVINO's sources that it lists."""
-    while inner := error.__cause__ or error.__context__:
-        error = inner
+    error = cause(error)
     return f"{type(error).__name__}: {reason(error)}"
