@@ -22,6 +22,7 @@ import numpy as np
 
 from formfn_profile import operations, results
 from formfn_profile.errors import ResultsError
+from formfn_profile.observations import eager
 from formfn_profile.patterns import PATTERNS, PatternSpec
 
 if TYPE_CHECKING:
@@ -62,7 +63,6 @@ NEEDED = (
 """What a fit takes, and a grid of some minutes that suffices."""
 
 _FUSED = ("normalisation", "activation", "addition")
-_EAGER = ("torch", "torch-onednn", "torch-no-onednn")
 _PRODUCTS = ("pointwise", "product")
 _UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
@@ -125,12 +125,16 @@ class CostModel:
     @property
     def error(self) -> float:
         """The relative error that two thirds of the records left out do not exceed."""
-        return float(np.quantile(np.abs([each for fold in self.left_out for each in fold.values]), WITHIN))
+        return float(np.quantile(np.abs(self._all.values), WITHIN))
 
     @property
     def median_error(self) -> float:
         """The median of the relative errors of the records left out."""
-        return float(np.median(np.abs([each for fold in self.left_out for each in fold.values])))
+        return self._all.median
+
+    @property
+    def _all(self) -> Errors:
+        return Errors("all", tuple(each for fold in self.left_out for each in fold.values))
 
     def predict(self, network: Iterable[Operation]) -> Prediction:
         """Return the latency of a network's operations."""
@@ -229,7 +233,7 @@ def _least_squares(work: Array, seconds: Array) -> Array:
 
 def _work(network: Sequence[Operation], backend: str, llc_bytes: int | None) -> Array:
     """What a network has of each of `COSTS`."""
-    fused = () if backend in _EAGER else _FUSED
+    fused = () if eager(backend) else _FUSED
     total = np.zeros(len(COSTS))
     for kind, macs, read, written in network:
         if kind not in fused:
