@@ -66,6 +66,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profil
     from formfn_profile.advisor import advise
     from formfn_profile.errors import FormfnError
     from formfn_profile.gather import gather
+    from perfcounters._terminal import columns, fitted
 
     try:
         advice = advise(
@@ -97,8 +98,10 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profil
         print(json.dumps(plain, indent=1, allow_nan=False))
         return 0
     told = [f"{options.model}, {backend}: {each}" for backend, each in predictions.items()]
-    parts = [str(advice), *map(str, rankings), "\n".join(told), *map(str, comparisons)]
-    print("\n\n".join(filter(None, parts)))
+    width = columns(sys.stdout)
+    shown = [each.text(width) for each in (advice, *rankings)]
+    compared = [each.text(width) for each in comparisons]
+    print("\n\n".join(filter(None, [*shown, fitted(told, width), *compared])))
     return 0
 
 

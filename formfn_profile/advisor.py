@@ -22,6 +22,7 @@ from formfn_profile.models import Input, ModelSpec
 from formfn_profile.patterns import PatternSpec
 from formfn_profile.ranking import Comparison, Ranked, Ranking
 from formfn_profile.results import pair
+from perfcounters._terminal import fitted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,7 +43,7 @@ __all__ = ["Advice"]
 
 
 @dataclass(frozen=True, repr=False)
-class Advice:
+class Advice(tabular.Shown):
     """
     What one machine's records say of networks that were not measured on it.
 
@@ -177,13 +178,9 @@ class Advice:
                 found.append(Comparison(backend, tuple(told)))
         return found
 
-    def __str__(self) -> str:
-        """Write the costs and the errors of each backend."""
-        return "\n\n".join("\n".join(cost_text.lines(each)) for each in self.models.values())
-
-    def __repr__(self) -> str:
-        """Write what `str` writes."""
-        return str(self)
+    def text(self, width: int | None = None) -> str:
+        """Return the costs and the errors of each backend."""
+        return "\n\n".join(fitted(cost_text.lines(each), width) for each in self.models.values())
 
     def _repr_html_(self) -> str:
         return tabular.html([cost_text.lines(each) for each in self.models.values()])

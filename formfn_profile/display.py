@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
@@ -12,7 +11,7 @@ from formfn_profile.errors import ResultsError
 from formfn_profile.findings import Result, advise, check
 from formfn_profile.notes import notes
 from formfn_profile.results import Record
-from perfcounters._terminal import columns, fitted
+from perfcounters._terminal import fitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +28,7 @@ _FIELDS = frozenset(Record.__dataclass_fields__)
 
 
 @dataclass(frozen=True, repr=False)
-class Results(Sequence[Record]):
+class Results(tabular.Shown, Sequence[Record]):
     """
     Records, in the order they were measured: a sequence that shows itself as a table.
 
@@ -101,14 +100,6 @@ class Results(Sequence[Record]):
         shown = "\n\n".join(each.text(width) for each in self.tables())
         return "\n\n".join(filter(None, (shown, fitted(self.notes(), width))))
 
-    def __str__(self) -> str:
-        """Write the tables and the notes."""
-        return self.text()
-
-    def __repr__(self) -> str:
-        """Write them as wide as the terminal, so that an interpreter shows them."""
-        return self.text(columns(sys.stdout))
-
     def _repr_html_(self) -> str:
         return tabular.html([*self.tables(), self.notes()])
 
@@ -130,7 +121,7 @@ class Results(Sequence[Record]):
 
 
 @dataclass(frozen=True, repr=False)
-class Claims(Sequence[Result]):
+class Claims(tabular.Shown, Sequence[Result]):
     """The paper's findings tested on one machine's records: each a claim and what was found, with figures."""
 
     results: tuple[Result, ...]
@@ -143,14 +134,6 @@ class Claims(Sequence[Result]):
     def text(self, width: int | None = None) -> str:
         """Return the verdicts, the paper's figures beside this machine's, and the advice."""
         return claims_text.render(self.results, advise(self.results), width)
-
-    def __str__(self) -> str:
-        """Write the verdicts."""
-        return self.text()
-
-    def __repr__(self) -> str:
-        """Write them as wide as the terminal."""
-        return self.text(columns(sys.stdout))
 
     def _repr_html_(self) -> str:
         head, *lines = claims_text.advice_lines(advise(self.results))
@@ -172,7 +155,7 @@ class Claims(Sequence[Result]):
 
 
 @dataclass(frozen=True, repr=False)
-class Correlations:
+class Correlations(tabular.Shown):
     """
     How FLOPs, LLC misses, instructions and latency go together on one machine.
 
@@ -202,14 +185,6 @@ class Correlations:
             lines += ["", f"For a block, over patterns and widths, {backend}:"]
             lines += [f"  {association_line(each)}" for each in across]
         return fitted(lines, width)
-
-    def __str__(self) -> str:
-        """Write the coefficients."""
-        return self.text()
-
-    def __repr__(self) -> str:
-        """Write them as wide as the terminal."""
-        return self.text(columns(sys.stdout))
 
     def _repr_html_(self) -> str:
         from formfn_profile.correlate_text import association_line, correlation_lines, slope_table

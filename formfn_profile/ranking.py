@@ -23,6 +23,21 @@ _RANKING = ("network", "predicted", "GFLOPs")
 _COMPARISON = ("network", "measured", "predicted", "error", "by FLOPs alone")
 
 
+class _Tabled(tabular.Shown):
+    """What is shown as one table."""
+
+    def table(self) -> Table:
+        """Return the table."""
+        raise NotImplementedError
+
+    def text(self, width: int | None = None) -> str:
+        """Return the table, folded where it has more columns than `width`."""
+        return self.table().text(width)
+
+    def _repr_html_(self) -> str:
+        return tabular.html([self.table()])
+
+
 @dataclass(frozen=True)
 class Ranked:
     """A candidate with the latency predicted for it and its multiply-accumulates a call."""
@@ -47,7 +62,7 @@ class Ranked:
 
 
 @dataclass(frozen=True, repr=False)
-class Ranking(Sequence[Ranked]):
+class Ranking(_Tabled, Sequence[Ranked]):
     """Candidates within a budget on one backend, best first; `of` is how many there were."""
 
     backend: str
@@ -62,17 +77,6 @@ class Ranking(Sequence[Ranked]):
         unknown = sorted({kind for each in self.ranked for kind in each.prediction.unknown})
         remarks = (f"Of no record, and so less certain: {', '.join(unknown)}.",) if unknown else ()
         return Table(title, _RANKING, rows or [("none", "", "")], left=_RANKING[:1], remarks=remarks)
-
-    def __str__(self) -> str:
-        """Write a row for each."""
-        return self.table().text()
-
-    def __repr__(self) -> str:
-        """Write what `str` writes."""
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return tabular.html([self.table()])
 
     def __len__(self) -> int:
         """Return how many are within the budget."""
@@ -92,7 +96,7 @@ class Ranking(Sequence[Ranked]):
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison:
+class Comparison(_Tabled):
     """
     Named networks, predicted and measured; none was fitted on. `rows` are (network, measured seconds,
     prediction, seconds by FLOPs alone).
@@ -145,17 +149,6 @@ class Comparison:
         )
         title = f"{self.backend}: named networks, none of which was fitted on"
         return Table(title, _COMPARISON, rows, left=_COMPARISON[:1], remarks=remarks)
-
-    def __str__(self) -> str:
-        """Write the table."""
-        return self.table().text()
-
-    def __repr__(self) -> str:
-        """Write what `str` writes."""
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return tabular.html([self.table()])
 
     @property
     def _measured(self) -> list[float]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
 
+from perfcounters._terminal import columns as terminal_columns
 from perfcounters._terminal import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["Table", "html"]
+__all__ = ["Shown", "Table", "html"]
 
 # Colours are those of the page around it, so that it is read on light and on dark alike.
 _STYLE = (
@@ -133,6 +135,22 @@ class Table:
     def _hint(self, row: int, column: int) -> str:
         hint = self.hints.get((row, column))
         return f' title="{escape(hint)}"' if hint else ""
+
+
+class Shown:
+    """What is shown as its `text`: whole where it is printed, as wide as the terminal at Python's prompt."""
+
+    def text(self, width: int | None = None) -> str:
+        """Return the text, in lines of `width` at most; None is any width."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        """Write the text."""
+        return self.text()
+
+    def __repr__(self) -> str:
+        """Write the text as wide as the terminal."""
+        return self.text(terminal_columns(sys.stdout))
 
 
 def html(parts: Iterable[Table | Sequence[str]]) -> str:
