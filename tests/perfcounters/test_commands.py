@@ -55,11 +55,11 @@ def test_stat_counts_what_perf_stat_counts():
 
 
 def test_stat_counts_the_time_of_the_command():
-    """task-clock of a busy loop of 0.3 s of its own CPU time, and Python's start."""
+    """task-clock of a busy loop of 0.3 s of its own CPU time, and Python's start; not twice that."""
     loop = "import time\nwhile time.process_time() < 0.3: pass"
     done = perfcounters("stat", "-j", "-e", "task-clock", "--", sys.executable, "-c", loop)
     run = json.loads(done.stderr)["runs"][0]
-    assert 0.3e9 <= run["counts"]["task-clock"]["value"] <= 0.4e9
+    assert 0.3e9 <= run["counts"]["task-clock"]["value"] <= 0.6e9
     assert run["counts"]["task-clock"]["scope"] == "tree"
 
 
