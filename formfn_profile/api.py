@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from formfn_profile import display, given, grid, source, store
+from formfn_profile import cluster, display, given, grid, source, store
 from formfn_profile.errors import MeasurementError
 from formfn_profile.measuring.launcher import Settings
 from formfn_profile.measuring.protocol import Protocol
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
     from formfn_profile.advisor import Advice
     from formfn_profile.ceilings import Ceilings
+    from formfn_profile.cluster import AnyExecutor, Here
+    from formfn_profile.cluster.dispatch import Pool
     from formfn_profile.display import Claims, Correlations, Results
     from formfn_profile.flops import FlopCount
     from formfn_profile.given import Inputs, Model, Records
@@ -150,6 +151,9 @@ def study(  # noqa: PLR0913 - every axis of the grid
     time_limit: float | None = None,
     out: str | os.PathLike[str] | None = None,
     progress: bool = True,
+    executor: AnyExecutor | None = None,
+    machine_tag: str | None = None,
+    timed_anywhere: bool = False,
 ) -> Results:
     """
     Measure a grid: every combination of what is listed, going on where an earlier run of the same `out`
@@ -176,6 +180,12 @@ def study(  # noqa: PLR0913 - every axis of the grid
         time_limit: Seconds after which a point is given up.
         out: The file of records.
         progress: Say on stderr how far it has come.
+        executor: What has the points measured, on this machine where there is none: a Dask client,
+            "dask://HOST:PORT", or any `concurrent.futures.Executor`.
+        machine_tag: The Dask resource of the workers that may time points and count by hardware; what is
+            simulated goes to any worker.
+        timed_anywhere: Any worker of an executor may time, Dask's apart: they are all on the machine that
+            is meant.
 
     Raises:
         MeasurementError: It cannot be measured as asked.
@@ -192,18 +202,19 @@ def study(  # noqa: PLR0913 - every axis of the grid
     if not specs:
         raise MeasurementError("nothing to measure: name patterns or models")
     points = grid.points(specs, given.names(backends), threads=threads, precisions=precisions)
-    chosen = source.choose(counters, cache=cache, curve=curve)
-    plan = Plan(
-        points,
-        protocol,
-        chosen.counters,
-        chosen.processors,
-        isa=isa,
-        processes=processes,
-        time_limit=time_limit,
-        settings=Settings(curve=curve, fixed_layout=fixed_layout),
-    )
-    return _carry_out(plan, chosen.why, out, progress=progress)
+    with cluster.opened(executor, machine_tag, timed_anywhere=timed_anywhere) as where:
+        chosen: source.Source = where.ask(source.choose, counters, cache=cache, curve=curve)
+        plan = Plan(
+            points,
+            protocol,
+            chosen.counters,
+            chosen.processors,
+            isa=isa,
+            processes=processes,
+            time_limit=time_limit,
+            settings=Settings(curve=curve, fixed_layout=fixed_layout),
+        )
+        return _carry_out(plan, chosen.why, out, progress=progress, where=where)
 
 
 def layers(  # noqa: PLR0913 - what a measurement may be asked for
@@ -367,21 +378,18 @@ def advise(
     return advisor.advise(given.records(records), backends=chosen, threads=threads, precision=precision)
 
 
-def _carry_out(plan: Plan, why: str, out: str | os.PathLike[str] | None, *, progress: bool) -> Results:
-    from formfn_profile import backends
-    from formfn_profile.execution import Study
-    from formfn_profile.progress import Progress
-    from formfn_profile.recording import recorded
-    from formfn_profile.store import Store
+def _carry_out(
+    plan: Plan,
+    why: str,
+    out: str | os.PathLike[str] | None,
+    *,
+    progress: bool,
+    where: Here | Pool | None = None,
+) -> Results:
+    from formfn_profile import backends, recording
 
     for point in plan.points:
         backends.get(point.backend)
     path = None if out is None else Path(out)
-    records = store.load(path) if path and path.exists() else []
-    study = Study(plan, done={each.identity for each in records if each.status != "failed"})
-    with contextlib.ExitStack() as stack:
-        stores: dict[str | None, Store] = {None: stack.enter_context(Store(path))} if path else {}
-        bar = stack.enter_context(contextlib.closing(Progress(len(study.left), quiet=not progress)))
-        found = stack.enter_context(contextlib.closing(recorded(study, stores, why, bar)))
-        records += [record for _, record in found]
+    records = recording.measured(plan, why, path, where or cluster.Here(), quiet=not progress)
     return display.Results(tuple(records), why)

@@ -41,17 +41,44 @@ OUTPUT_LIMITS = {"f32": 1e-3, "f16": 2e-2, "bf16": 1e-1}
 _OWN_FIELDS = ("device", "memory_format", "isa", "kernels", "compile_s", "versions")
 
 
+def new_run() -> str:
+    """Return what one run's records are known by."""
+    return uuid.uuid4().hex
+
+
+def record_of(
+    task: Task,
+    plan: Plan,
+    run_id: str,
+    machine: Mapping[str, Any],
+    *,
+    status: Status = "ok",
+    **measured: Any,
+) -> Record:
+    """Return the record of a task of a plan on a machine, with what was measured."""
+    return Record(
+        status=status,
+        run_id=run_id,
+        time=dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds"),
+        machine=machine,
+        **task.fields(plan),
+        **measured,
+    )
+
+
 @dataclass
 class Study:
     """
-    A plan being carried out. `check` is called between steps and while workers work; what it raises
-    ends the study. What `done` holds (`Record.identity` of earlier records) is not measured again.
+    A plan being carried out on this machine. `check` is called between steps and while workers work; what
+    it raises ends the study. What `done` holds (`Record.identity` of earlier records) is not measured again,
+    and of the rest only what is `wanted`.
     """
 
     plan: Plan
     check: Callable[[], None] = lambda: None
     done: Collection[PointKey] = frozenset()
-    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    run_id: str = field(default_factory=new_run)
+    wanted: Callable[[Task], bool] = lambda _: True
 
     def __post_init__(self) -> None:
         here = machine()
@@ -61,8 +88,9 @@ class Study:
 
     @cached_property
     def left(self) -> list[Task]:
-        """The tasks of the plan that are not done."""
-        return [task for task in self.plan.tasks() if self._record(task).identity not in self.done]
+        """The tasks of the plan that are wanted and not done."""
+        wanted = filter(self.wanted, self.plan.tasks())
+        return [task for task in wanted if self._record(task).identity not in self.done]
 
     def records(self, progress: Progress) -> Generator[tuple[Task, Record]]:
         """
@@ -71,9 +99,16 @@ class Study:
         Timed points come first, one at a time, a depth's backends one after the other, and the whole round
         again in fresh processes; then what the simulator counts, side by side. What fails is a record with
         the reason. Closing the iterator ends every process it started.
+
+        Raises:
+            PerfCountersError: The simulator cannot be built.
         """
         self._progress = progress
         left = self.left
+        if any(task.phase.launcher.processors for task in left):
+            from perfcounters import simulator
+
+            simulator.ensure_built(progress=progress.note)
         for task in left:
             self._progress.estimate.plan((task.phase.name, task.point.backend), task.point.size)
         with (
@@ -133,15 +168,8 @@ class Study:
         self._progress.done(str(point), ended, failed=record.status == "failed")
         return task, record
 
-    def _record(self, task: Task, *, status: Status = "ok", **measured: Any) -> Record:
-        return Record(
-            status=status,
-            run_id=self.run_id,
-            time=dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds"),
-            machine=self._machines[task.phase.interpreter],
-            **task.fields(self.plan),
-            **measured,
-        )
+    def _record(self, task: Task, **measured: Any) -> Record:
+        return record_of(task, self.plan, self.run_id, self._machines[task.phase.interpreter], **measured)
 
 
 def _batches(tasks: Sequence[tuple[int, Task]]) -> Iterator[list[tuple[int, Task]]]:

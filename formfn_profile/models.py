@@ -193,6 +193,20 @@ def _digest(path: Path) -> str:
     return found.hexdigest()
 
 
+def _unchanged(path: Path, digest: str | None) -> Path:
+    """Records name a file by its SHA-256: what is measured must be that, on another machine too."""
+    try:
+        found = digest and _digest(path)
+    except OSError as error:
+        raise NetworkError(f"cannot read the model {path}: {error.strerror}") from None
+    if found != digest:
+        raise NetworkError(
+            f"{path} is another file than the one that was named: its SHA-256 is {found}, not {digest}."
+            " Put the same file there"
+        )
+    return path
+
+
 class _UnknownModelError(UnknownNameError):
     kind = "model"
 
@@ -210,7 +224,7 @@ def build(spec: ModelSpec) -> Built:
     if _FUNCTION.fullmatch(spec.source):
         model = _called(spec.source)
     else:
-        model = _read(Path(spec.source), trust=spec.trust)
+        model = _read(_unchanged(Path(spec.source), spec.digest), trust=spec.trust)
     return Built(model, tuple(each.tensor(spec.seed + n) for n, each in enumerate(spec.inputs)))
 
 

@@ -76,6 +76,11 @@ class Phase:
     processes: int = 1
     interpreter: str | None = None
 
+    @property
+    def tied(self) -> bool:
+        """Tell whether what it measures is of the machine it runs on: times, and hardware counts."""
+        return self.launcher.name == "native"
+
     def run_by(self, interpreter: str | None) -> Phase:
         """Return the same phase with workers of another Python interpreter; None is this one."""
         if interpreter is None:

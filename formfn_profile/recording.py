@@ -5,18 +5,23 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from formfn_profile import store
+from formfn_profile.progress import Progress
+from formfn_profile.store import Store
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+    from pathlib import Path
 
+    from formfn_profile.cluster import Here
+    from formfn_profile.cluster.dispatch import Dispatch, Pool
     from formfn_profile.execution import Study
-    from formfn_profile.plan import Task
-    from formfn_profile.progress import Progress
+    from formfn_profile.plan import Plan, Task
     from formfn_profile.results import Record
-    from formfn_profile.store import Store
 
 
 def recorded(
-    study: Study, stores: Mapping[str | None, Store], why: str, progress: Progress
+    study: Study | Dispatch, stores: Mapping[str | None, Store], why: str, progress: Progress
 ) -> Generator[tuple[Task, Record]]:
     """
     Measure what is left of a study and yield each record with its task, once its line is on disk.
@@ -26,12 +31,9 @@ def recorded(
 
     Raises:
         ResultsError: A record cannot be written.
+        MeasurementError: No worker of a cluster can measure what is left.
         PerfCountersError: The simulator cannot be built.
     """
-    if study.plan.counters == "simulated":
-        from perfcounters import simulator
-
-        simulator.ensure_built(progress=progress.note)
     notices = [store.notice for store in stores.values()]
     for line in filter(None, (*notices, f"Counts: {study.plan.counters}. {why}")):
         progress.note(line)
@@ -40,3 +42,22 @@ def recorded(
             if task.phase.interpreter in stores:
                 stores[task.phase.interpreter].append(record)
             yield task, record
+
+
+def measured(plan: Plan, why: str, path: Path | None, where: Here | Pool, *, quiet: bool) -> list[Record]:
+    """
+    Carry out what is left of a plan and return all of its records: those that the file `path` holds and the
+    new ones, which are appended to it. Without a file they are in memory alone.
+
+    Raises:
+        ResultsError: The file cannot be read or written.
+        FormfnError: It cannot be measured as asked.
+    """
+    records = store.load(path) if path and path.exists() else []
+    study = where.study(plan, records, lambda: None)
+    with contextlib.ExitStack() as stack:
+        stores: dict[str | None, Store] = {None: stack.enter_context(Store(path))} if path else {}
+        progress = stack.enter_context(contextlib.closing(Progress(len(study.left), quiet=quiet)))
+        found = stack.enter_context(contextlib.closing(recorded(study, stores, why, progress)))
+        records += [record for _, record in found]
+    return records

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from formfn_profile.cluster import Here
+    from formfn_profile.cluster.dispatch import Dispatch, Pool
     from formfn_profile.execution import Study
     from formfn_profile.plan import Plan, Point
     from formfn_profile.preparation import Spec
@@ -197,11 +199,16 @@ def model_specs(options: argparse.Namespace, sources: Sequence[str], batch: int 
     return [models.resolve(each, inputs, batch=batch, trust=options.trust) for each in sources]
 
 
-def choose_source(options: argparse.Namespace) -> Source:
-    """Choose where counts come from, as the options want it."""
+def choose_source(options: argparse.Namespace, where: Here | Pool | None = None) -> Source:
+    """Choose where counts come from, as the options want it, `where` points are timed: here if not given."""
     from formfn_profile import source
+    from formfn_profile.cluster import Here
 
-    return source.choose(options.counters, cache=options.cache, l2=options.l2, curve=options.curve)
+    ask = (where or Here()).ask
+    chosen: Source = ask(
+        source.choose, options.counters, cache=options.cache, l2=options.l2, curve=options.curve
+    )
+    return chosen
 
 
 def make_plan(options: argparse.Namespace, points: Sequence[Point], source: Source) -> Plan:
@@ -237,22 +244,23 @@ def run(
     check: Callable[[], None],
     earlier: Collection[Record] = (),
     earlier_against: Collection[Record] = (),
+    where: Here | Pool | None = None,
 ) -> int:
     """
-    Carry a plan out, each record on disk before the next starts, and print what was found; `earlier`
-    records of the same file are not measured again, and shown with the new ones. Return the exit status:
-    1 if a point failed.
+    Carry a plan out, here or `where` else, each record on disk before the next starts, and print what was
+    found; `earlier` records of the same file are not measured again, and shown with the new ones. Return the
+    exit status: 1 if a point failed.
     """
-    from formfn_profile.execution import Study
+    from formfn_profile.cluster import Here
 
-    done = {record.identity for record in (*earlier, *earlier_against) if record.status != "failed"}
     check()
-    records = [*earlier, *_measure(Study(plan, check, done), why, output)]
+    study = (where or Here()).study(plan, [*earlier, *earlier_against], check)
+    records = [*earlier, *_measure(study, why, output)]
     _tell(records, why, output)
     return 1 if any(record.status == "failed" for record in records) else 0
 
 
-def _measure(study: Study, why: str, output: Output) -> list[Record]:
+def _measure(study: Study | Dispatch, why: str, output: Output) -> list[Record]:
     from formfn_profile.progress import Progress
     from formfn_profile.recording import recorded
     from formfn_profile.store import Store

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
+    from formfn_profile.cluster import Here
+    from formfn_profile.cluster.dispatch import Pool
     from formfn_profile.plan import Point
     from formfn_profile.preparation import Spec
 
@@ -62,6 +64,17 @@ def parser(prog: str = "python -m formfn_profile study") -> argparse.ArgumentPar
         help="measure with another interpreter too (other versions), its processes taking turns with ours",
     )
     add("--against-out", type=Path, metavar="FILE.jsonl", help="its records (beside --out)")
+    add(
+        "--executor",
+        metavar="dask://HOST:PORT",
+        help="measure on the workers of a Dask cluster: what is simulated on any, what is timed or counted by"
+        " hardware on those with the --machine-tag (on this machine)",
+    )
+    add(
+        "--machine-tag",
+        metavar="NAME",
+        help="the Dask resource of the workers that may time: dask worker ... --resources NAME=1",
+    )
     return made
 
 
@@ -84,10 +97,17 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profil
 
 
 def _run(options: argparse.Namespace, check: Callable[[], None]) -> int:
+    from formfn_profile import cluster
+
+    with cluster.opened(options.executor, options.machine_tag, check=check) as where:
+        return _study(options, where, check)
+
+
+def _study(options: argparse.Namespace, where: Here | Pool, check: Callable[[], None]) -> int:
     from formfn_profile import store
 
     points = _points(options)
-    source = running.choose_source(options)
+    source = running.choose_source(options, where)
     plan = running.make_plan(options, points, source)
     out = options.out or running.fresh("study", points)
     against = None
@@ -95,7 +115,7 @@ def _run(options: argparse.Namespace, check: Callable[[], None]) -> int:
         against = options.against_out or out.with_name(f"{out.stem}-against{out.suffix}")
     earlier, of_other = (store.load(file) if file and file.exists() else [] for file in (out, against))
     output = running.Output(out, as_json=options.json, against=against)
-    return running.run(plan, source.why, output, check, earlier, of_other)
+    return running.run(plan, source.why, output, check, earlier, of_other, where)
 
 
 def _points(options: argparse.Namespace) -> tuple[Point, ...]:

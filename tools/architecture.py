@@ -50,7 +50,12 @@ PARTS = (
     ),
     Part("Python", _ours("api given"), 2, 0),
     Part("Report", _ours("reporting display advisor ranking"), 0, 1),
-    Part("Study", _ours("execution grid source recording plan preparation preparers progress scratch"), 2, 1),
+    Part(
+        "Study",
+        _ours("cluster execution grid source recording plan preparation preparers progress scratch"),
+        2,
+        1,
+    ),
     Part("Pictures", _ours("plot"), 0, 2),
     Part(
         "Statistics",

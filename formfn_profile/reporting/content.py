@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from formfn_profile import plot
 from formfn_profile.correlate_text import (
@@ -24,7 +24,7 @@ from formfn_profile.results import Record, pair
 from formfn_profile.table import quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from matplotlib.figure import Figure
 
@@ -145,7 +145,7 @@ def compose(records: Sequence[Record], ceilings: Ceilings | None = None) -> Repo
     return Report(
         title="Does form follow function?",
         summary=(
-            f"{style.machine(records[0].machine)}. {len(records)} records of {span}."
+            f"{style.machine(_timed_on(records))}. {len(records)} records of {span}."
             f" The paper's {len(results)} findings: {counts}."
         ),
         sections=(
@@ -161,8 +161,14 @@ def compose(records: Sequence[Record], ceilings: Ceilings | None = None) -> Repo
     )
 
 
+def _timed_on(records: Sequence[Record]) -> Mapping[str, Any]:
+    """Return the machine that is reported: what was simulated may have run on any."""
+    timed = (record.machine for record in records if record.launcher == "native")
+    return next(timed, records[0].machine)
+
+
 def _machine(records: Sequence[Record]) -> Table:
-    facts = records[0].machine
+    facts = _timed_on(records)
     versions: dict[str, str] = {}
     for record in records:
         versions.update(record.versions)

@@ -54,6 +54,13 @@ MARKED = {
         "parsed: half a minute of simulating",
         "parsed: half a minute of simulating; tests/results/test_compare.py holds the verdicts",
     ],
+    "docs/how-to/cluster.md": [
+        "parsed: it installs what the tests run in",
+        "not run: each runs until it is ended; tests/cluster starts the same",
+        "parsed: there is no scheduler at that address; tests/cluster measures so",
+        "not run: there is no scheduler at that address; tests/cluster measures so",
+        "not run: a minute of measuring; tests/cluster measures so",
+    ],
     "docs/how-to/container.md": [
         "not run: there is no container engine here",
     ],
