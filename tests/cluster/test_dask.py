@@ -268,6 +268,5 @@ def test_a_point_is_timed_by_a_worker(client, tmp_path):
     assert record.status == "ok", record.reason
     assert len(record.latency_s) >= 3
     assert record.output_error == 0  # native PyTorch is what it is compared with
-    assert record.macs == 8 * 8 * 8 * 8 * 9  # pixels, channels in and out, 3x3
     assert record.machine["cpu"] == describe().machine["cpu"]
     assert list(ff.study(**asked)) == [record]
