@@ -78,7 +78,7 @@ def measure(  # noqa: PLR0913 - what a measurement may be asked for
             file with closed shapes tell their own.
         backends: Names (`backends.BACKENDS`); PyTorch and OpenVINO on the CPU where none is given.
         threads: Threads of each backend; 1 where not given.
-        precision: "f32", "f16" or "bf16", of weights and arithmetic; "f32" where not given.
+        precision: "f32", "f16", "bf16" or "int8", of weights and arithmetic; "f32" where not given.
         name: What records call a module; its class's name where not given.
         counters: "hardware", "simulated" or "none"; "auto" is hardware where it counts right on this
             machine, else the simulator.
@@ -168,7 +168,7 @@ def study(  # noqa: PLR0913 - every axis of the grid
         resolutions: Pixels a side of a pattern's images.
         batches: Images a call, of patterns and named networks.
         backends: Names (`backends.BACKENDS`).
-        precisions: "f32", "f16", "bf16".
+        precisions: "f32", "f16", "bf16", "int8".
         threads: Threads of each backend.
         counters: As `measure` has it, as are all that follow; the protocol has 50 calls and 1 s at least.
         cache: Caches to simulate.
@@ -245,7 +245,7 @@ def layers(  # noqa: PLR0913 - what a measurement may be asked for
         inputs: Its inputs, as `measure` takes them.
         backends: Names (`backends.BACKENDS`).
         threads: Threads of each backend.
-        precision: "f32", "f16" or "bf16".
+        precision: "f32", "f16", "bf16" or "int8".
         name: What records call a module; its class's name where not given.
         calls: Calls whose layers are measured; medians are shown.
         counters: As `measure` has it, as are all that follow.

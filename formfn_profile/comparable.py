@@ -33,7 +33,7 @@ _RAN = {
     "simulation": "simulation",
 }
 _MACHINE = ("cpu", "caches", "architecture", "cpus", "cores", "affinity", "cpu_quota", "governor")
-_MACHINE_NOTED = ("formfn_profile", "torch", "openvino", "onnxruntime", "kernel", "memory_bytes")
+_MACHINE_NOTED = ("formfn_profile", "torch", "openvino", "onnxruntime", "nncf", "kernel", "memory_bytes")
 
 
 def point(record: Record) -> dict[str, Any]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from formfn_profile.preparation import Spec
 
-PRECISIONS = ("f32", "f16", "bf16")
+PRECISIONS = ("f32", "f16", "bf16", "int8")
 
 
 def pattern_specs(

@@ -13,7 +13,7 @@ from formfn_profile.results import Record, Row, pair
 from formfn_profile.table import cache_figures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from formfn_profile.flags import Flag
 
@@ -29,6 +29,7 @@ def notes(records: Sequence[Record], why: str) -> list[str]:
         *_caches(records),
         *_fits(rows),
         *_ran(rows),
+        *as_asked(record for row in rows for record in (row.timed, row.counted) if record),
         *_outputs(rows),
         *_doubts(rows),
         *_failures(records),
@@ -99,6 +100,28 @@ def _ran(rows: Sequence[Row]) -> list[str]:
             head = f"{record.backend}, {what}: {record.precision}, ISA {record.isa or 'not known'}{cap}"
             shown[head] = f"{head}; kernels of {record.title}: {_kernels(record)}"
     return list(shown.values())
+
+
+def as_asked(records: Iterable[Record]) -> list[str]:
+    """Say how much of the networks ran in a precision narrower than f32, where the backend tells."""
+    told: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        if record.precision != "f32" and record.operations:
+            told.setdefault((record.precision, record.backend), []).append(record)
+    lines = []
+    for (precision, backend), each in told.items():
+        operations, macs = (
+            _span([share for record in each if (share := getattr(record, name)) is not None])
+            for name in ("operations_as_asked", "macs_as_asked")
+        )
+        of_macs = f", {macs} of the MACs" if macs else ""
+        lines.append(f"In {precision} on {backend}: {operations} of the operations{of_macs}.")
+    return lines
+
+
+def _span(shares: Sequence[float]) -> str:
+    ends = dict.fromkeys(f"{share:.1%}" for share in (min(shares), max(shares))) if shares else ()
+    return " to ".join(ends)
 
 
 def _kernels(record: Record) -> str:

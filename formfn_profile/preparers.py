@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from formfn_profile.measuring.launcher import exit_sentence, kill_session, kill_tree
 from formfn_profile.measuring.machine import usable_cpus
 from formfn_profile.measuring.worker import die_with
-from formfn_profile.preparation import Prepared, Preparer, Spec
+from formfn_profile.preparation import Form, Prepared, Preparer, Spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _LOOK_S = 1.0
 _GRACE_S = 5.0
 
-Request: TypeAlias = "tuple[Spec, tuple[str, ...]]"
+Request: TypeAlias = "tuple[Spec, tuple[Form, ...]]"
 
 
 class Preparers:
@@ -44,21 +44,21 @@ class Preparers:
         """A network that takes longer than `time_limit` seconds to prepare is given up."""
         self.folder = folder
         self._time_limit = time_limit
-        self._done: dict[tuple[Spec, str], Prepared] = {}
+        self._done: dict[tuple[Spec, Form], Prepared] = {}
         self._children: list[_Child] = []
 
-    def prepare(self, spec: Spec, backend: str) -> Prepared:
-        """Return the network of `spec` for `backend`, or why there is none."""
-        if (spec, backend) not in self._done:
-            self.ahead([(spec, backend)])
-        return self._done[spec, backend]
+    def prepare(self, spec: Spec, form: Form) -> Prepared:
+        """Return the network of `spec` in this form, or why there is none."""
+        if (spec, form) not in self._done:
+            self.ahead([(spec, form)])
+        return self._done[spec, form]
 
-    def ahead(self, pairs: Iterable[tuple[Spec, str]], check: Callable[[], None] = lambda: None) -> None:
+    def ahead(self, pairs: Iterable[tuple[Spec, Form]], check: Callable[[], None] = lambda: None) -> None:
         """Prepare what is not prepared of these; `check` is called about once a second and may raise."""
-        wanted: dict[Spec, list[str]] = {}
-        for spec, backend in dict.fromkeys(pairs):
-            if (spec, backend) not in self._done:
-                wanted.setdefault(spec, []).append(backend)
+        wanted: dict[Spec, list[Form]] = {}
+        for spec, form in dict.fromkeys(pairs):
+            if (spec, form) not in self._done:
+                wanted.setdefault(spec, []).append(form)
         waiting: list[Request] = [(spec, tuple(each)) for spec, each in wanted.items()]
         while waiting or any(child.request for child in self._children):
             check()
@@ -105,16 +105,16 @@ class Preparers:
         except (EOFError, OSError):
             self._bury(child, child.death())
             return
-        spec, names = child.request or (None, ())
+        spec, forms = child.request or (None, ())
         child.request = None
-        self._done.update({(spec, name): each for name, each in zip(names, answer, strict=True) if spec})
+        self._done.update({(spec, form): each for form, each in zip(forms, answer, strict=True) if spec})
 
     def _bury(self, child: _Child, why: str) -> None:
-        spec, names = child.request or (None, ())
+        spec, forms = child.request or (None, ())
         child.close()
         self._children.remove(child)
         lost = Prepared(reason=f"preparing the network failed: {why}")
-        self._done.update({(spec, name): lost for name in names if spec})
+        self._done.update({(spec, form): lost for form in forms if spec})
 
 
 class _Child:
@@ -186,10 +186,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     preparer = Preparer(options.folder)
     while True:
         try:
-            spec, names = connection.recv()
+            spec, forms = connection.recv()
         except EOFError:
             return 0
-        connection.send([preparer.prepare(spec, name) for name in names])
+        connection.send([preparer.prepare(spec, form) for form in forms])
 
 
 if __name__ == "__main__":

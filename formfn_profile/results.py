@@ -48,8 +48,8 @@ KEY = (
 MACHINE = ("cpu", "caches", "cpus", "affinity", "memory_bytes", "torch", "openvino", "formfn_profile")
 """What makes two records measurements on the same machine with the same software."""
 
-OWN_SOFTWARE = {"onnxruntime": ("onnxruntime",)}
-"""What else does for those of a backend."""
+OWN_SOFTWARE = {"onnxruntime": ("onnxruntime",), "int8": ("nncf",)}
+"""What else does for those of a backend, or of a precision."""
 
 _PREFIXED = ("machine", "versions", "conditions")
 
@@ -109,10 +109,12 @@ class Record:
     those of one call in order (see `formfn_profile.by_layer`). `macs` are multiply-accumulations and
     `flops` are 2 x `macs`, both of one call over the whole batch. `isa` is the instruction set that the
     kernels in `kernels` (name -> number of layers) ran with, `isa_cap` what the launcher held it to.
-    `compile_s`, `load_s` and `first_s` are seconds of compiling alone, of loading with compiling, and of
-    the first inference; `latency_s` times the inference alone, `end_to_end_s` with its inputs copied in
-    and its output copied out. `output_error` is max|a - b| /
-    max|b| against `output_reference`. Keys of a newer schema than this one are kept in `extra`.
+    `operations` are those that the backend tells by the precision in which each was computed (precision ->
+    number), `operation_macs` their MACs; `prepare_s` are seconds of converting the network, `quantize_s` of
+    making it int8. `compile_s`, `load_s` and `first_s` are seconds of compiling alone, of loading with
+    compiling, and of the first inference; `latency_s` times the inference alone, `end_to_end_s` with its
+    inputs copied in and its output copied out. `output_error` is max|a - b| / max|b| against
+    `output_reference`. Keys of a newer schema than this one are kept in `extra`.
     """
 
     status: Status
@@ -142,6 +144,8 @@ class Record:
     isa: str | None = None
     isa_cap: str | None = None
     kernels: Mapping[str, int] = field(default_factory=dict)
+    operations: Mapping[str, int] = field(default_factory=dict)
+    operation_macs: Mapping[str, int] = field(default_factory=dict)
 
     macs: int | None = None
     flops: int | None = None
@@ -152,6 +156,7 @@ class Record:
     uncounted: Mapping[str, int] = field(default_factory=dict)
 
     prepare_s: float | None = None
+    quantize_s: float | None = None
     load_s: float | None = None
     compile_s: float | None = None
     first_s: float | None = None
@@ -189,7 +194,8 @@ class Record:
         machine and its software.
         """
         settings = json.dumps(_plain([self.caches, self.simulation]), sort_keys=True)
-        names = (*MACHINE, *OWN_SOFTWARE.get(self.backend, ()))
+        own = (OWN_SOFTWARE.get(name, ()) for name in (self.backend, self.precision))
+        names = (*MACHINE, *(package for each in own for package in each))
         machine = tuple(self.machine.get(name) for name in names)
         return (*self.key, self.launcher, self.isa_cap, self.process, settings, machine)
 
@@ -204,6 +210,22 @@ class Record:
         if self.parameter_bytes is None or self.activation_bytes is None:
             return None
         return (self.parameter_bytes + self.activation_bytes) / LINE_BYTES
+
+    @property
+    def operations_as_asked(self) -> float | None:
+        """The share of operations that ran in the precision asked for; None where the backend tells none."""
+        every = sum(self.operations.values())
+        return self.operations.get(self.precision, 0) / every if every else None
+
+    @property
+    def macs_as_asked(self) -> float | None:
+        """
+        The share of the network's MACs that ran so, at least: those of a backend's operations whose shapes do
+        not tell theirs are not in it.
+        """
+        if not self.operations or not self.macs:
+            return None
+        return self.operation_macs.get(self.precision, 0) / self.macs
 
     def count(self, event: str, cache: str | None = None) -> Count | None:
         """

@@ -135,7 +135,12 @@ def add_backend_options(parser: argparse.ArgumentParser) -> None:
     add_backends_option(parser)
     add = parser.add_argument
     add("--threads", type=integer(1), default=1, metavar="N", help="threads of each backend (1)")
-    add("--precision", choices=("f32", "f16", "bf16"), default="f32", help="of weights and arithmetic (f32)")
+    add(
+        "--precision",
+        choices=("f32", "f16", "bf16", "int8"),
+        default="f32",
+        help="of weights and arithmetic (f32)",
+    )
 
 
 def add_picture_options(parser: argparse.ArgumentParser) -> None:

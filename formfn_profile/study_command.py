@@ -53,7 +53,7 @@ def parser(prog: str = "python -m formfn_profile study") -> argparse.ArgumentPar
         type=names,
         default=("f32",),
         metavar="NAME,NAME",
-        help="f32, f16, bf16 (f32)",
+        help="f32, f16, bf16, int8 (f32)",
     )
     add("--threads", type=integers(1), default=(1,), metavar="N,N", help="threads of each backend (1)")
     running.add_model_options(made)

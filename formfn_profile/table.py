@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from formfn_profile.results import LINE_BYTES, Record, Row, pair
+from formfn_profile.results import KEY, LINE_BYTES, Record, Row, pair
 from formfn_profile.samples import summarize
 from formfn_profile.tabular import Table
 
@@ -87,8 +87,8 @@ def cache_figures(record: Record) -> list[CacheFigures]:
 
 def speed_up(row: Row, rows: Iterable[Row]) -> float | None:
     """
-    Return native PyTorch's median latency over this row's, for the same network; None where either was
-    not timed.
+    Return native PyTorch's median latency over this row's, for the same network and precision (f32 for
+    int8, which PyTorch does not run here); None where either was not timed.
     """
     twin = next((each for each in rows if _is_torch_twin(each, row)), None)
     if twin is None or twin.timed is None or row.timed is None:
@@ -103,9 +103,10 @@ def tables(records: Sequence[Record]) -> list[Table]:
     none; a row for each network and backend, a line for each cache.
     """
     parts: dict[str, list[Row]] = {}
-    for row in pair(records):
+    every = pair(records)
+    for row in every:
         parts.setdefault(_title(row.point), []).append(row)
-    return [_table(title, rows) for title, rows in parts.items()]
+    return [_table(title, rows, every) for title, rows in parts.items()]
 
 
 def quantity(value: float | None) -> str:
@@ -144,12 +145,12 @@ def _title(point: Record) -> str:
     return f"{point.network}, {size}, {ran}"
 
 
-def _table(title: str, rows: Sequence[Row]) -> Table:
+def _table(title: str, rows: Sequence[Row], every: Sequence[Row]) -> Table:
     lines: list[list[str]] = []
     hints: dict[tuple[int, int], str] = {}
     for row in rows:
         hints.update(_hints(row, len(lines)))
-        lines += _lines(row, speed_up(row, rows))
+        lines += _lines(row, speed_up(row, every))
     first = "network" if rows[0].point.depth is None else "depth"
     return Table(
         title,
@@ -210,11 +211,12 @@ def _hints(row: Row, line: int) -> dict[tuple[int, int], str]:
 
 def _is_torch_twin(candidate: Row, row: Row) -> bool:
     one, other = candidate.point, row.point
-    if one.backend != "torch":
+    precision = "f32" if other.precision == "int8" else other.precision
+    if (one.backend, one.precision) != ("torch", precision):
         return False
-    return [part for part in one.key if part != one.backend] == [
-        part for part in other.key if part != other.backend
-    ]
+    return all(
+        getattr(one, name) == getattr(other, name) for name in KEY if name not in ("backend", "precision")
+    )
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:

@@ -59,10 +59,11 @@ class Session(Protocol):
         Return what really runs, read back and JSON-ready. Infers once or not at all; never call it
         between timed calls.
 
-        Keys of every backend: device, precision ("f32"), threads, memory_format, isa (families of vector
-        instructions, "avx2" or "avx512"; more than one where kernels differ), kernels (name -> number of
-        layers), compile_s (seconds in compiling alone; None where nothing is compiled), versions. What
-        could not be read is None.
+        Keys of every backend: device, precision ("f32"; of what ran, not of what was asked for), threads,
+        memory_format, isa (families of vector instructions, "avx2" or "avx512"; more than one where kernels
+        differ), kernels (name -> number of layers), compile_s (seconds in compiling alone; None where nothing
+        is compiled), versions. What could not be read is None. Where it is told: operations and
+        operation_macs (precision -> number of operations that a kernel computed in it, and their MACs).
         """
 
 
@@ -81,6 +82,10 @@ class Backend(Protocol):
     def layers_countable(self) -> bool:
         """Whether counts can be read between its layers."""
 
+    @property
+    def quantizes(self) -> bool:
+        """Whether it runs int8: what `prepare` writes is IR, which `quantization.quantize` takes."""
+
     def imports(self) -> None:
         """Import what `load` needs and compute nothing: a worker does it once, before its forked children."""
 
@@ -96,7 +101,7 @@ class Backend(Protocol):
     def load(self, prepared: Path, *, threads: int, precision: str = "f32") -> Session:
         """
         Load a prepared network, its inputs bound, to run on `threads` threads in `precision`: "f32",
-        "f16", "bf16".
+        "f16", "bf16", "int8" (of a network that was quantized).
 
         Raises:
             UnavailableError: This machine has no such device, package or compiler, or the backend no such

@@ -46,6 +46,7 @@ class OnnxRuntime:
     name: str
     device: str = "CPU"
     layers_countable: bool = False
+    quantizes: bool = False
 
     def imports(self) -> None:
         """Import ONNX Runtime."""

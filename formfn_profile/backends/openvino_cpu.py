@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import locale
-import re
 import time
 import warnings
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from formfn_profile.backends import openvino_graph
 from formfn_profile.backends.inputs import as_tuple, check, keep, kept, one_array
-from formfn_profile.backends.isa import summary
-from formfn_profile.backends.openvino_module import openvino, reason
+from formfn_profile.backends.isa import exceeded_cap, summary
+from formfn_profile.backends.openvino_module import openvino, reason, save
 from formfn_profile.brief import cause
-from formfn_profile.errors import BackendError
+from formfn_profile.errors import BackendError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     import torch
 
     from formfn_profile.backends.inputs import Model, Read
 
-_MODULE = re.compile(r"__module\.([\w.]+)/")
 _SETTLING_CALLS, _STEADY_CALLS = 5, 100
-_PRECISIONS = ("f32", "f16", "bf16")
-_NO_KERNEL = frozenset({"Const", "Input", "Output", "Reshape", "Result"})
+_HINTS = {"f32": "f32", "f16": "f16", "bf16": "bf16", "int8": "f32"}
+"""What is asked of OpenVINO for a precision: int8 is in the model, and the rest of it in f32."""
 _LAYOUTS = {"abcd": "NCHW", "acdb": "NHWC", "aBcd16b": "nChw16c", "aBcd8b": "nChw8c", "bfyx": "NCHW"}
 
 
@@ -41,6 +37,7 @@ class OpenVinoCpu:
     name: str
     device: str = "CPU"
     layers_countable: bool = False
+    quantizes: bool = True
 
     def imports(self) -> None:
         """Import OpenVINO."""
@@ -57,8 +54,7 @@ class OpenVinoCpu:
         except Exception as error:
             raise BackendError(f"OpenVINO could not convert the model: {_cause(error)}") from error
         path = folder / "model.xml"
-        with _numbers_with_points():
-            ov.save_model(converted, path, compress_to_fp16=False)
+        save(converted, path)
         keep(path, tensors)
         return path
 
@@ -84,8 +80,13 @@ class OpenVinoCpu:
 
         ov = openvino()
 
-        if precision not in _PRECISIONS:
-            raise BackendError(f"OpenVINO has no precision {precision!r}. There is: {', '.join(_PRECISIONS)}")
+        if precision not in _HINTS:
+            raise BackendError(f"OpenVINO has no precision {precision!r}. There is: {', '.join(_HINTS)}")
+        hint = _HINTS[precision]
+        if hint != "f32" and (cap := exceeded_cap()):
+            raise UnavailableError(
+                f"{self.name}: {cap} has no kernels in {precision}. Measure it without --isa"
+            )
         core = ov.Core()
         self.check_devices(core)
         model = core.read_model(prepared)
@@ -94,7 +95,7 @@ class OpenVinoCpu:
                 f"{prepared} has dynamic shapes, which run on slower kernels. Convert it with"
                 " `input=[shape]`, or call model.reshape(shape) before saving"
             )
-        properties = {**self.properties(threads), "INFERENCE_PRECISION_HINT": precision, **more}
+        properties = {**self.properties(threads), "INFERENCE_PRECISION_HINT": hint, **more}
         started = time.perf_counter()
         try:
             compiled = core.compile_model(model, self.device, properties)
@@ -106,6 +107,11 @@ class OpenVinoCpu:
             raise BackendError(
                 f"asked for {self.device}, but OpenVINO compiled for {', '.join(executed)};"
                 " nothing was measured, since it would not be of that device"
+            )
+        if (answer := _hint(compiled)) != hint:
+            raise UnavailableError(
+                f"{self.name}: asked for {precision}, but OpenVINO compiled for {answer}, as it does on a"
+                f" processor without {precision} (the simulated one has AVX2 and no more)"
             )
         arrays = kept(prepared)
         return self.session(compiled, arrays, compile_s)
@@ -171,15 +177,15 @@ class OpenVinoSession:
             {
                 "name": name,
                 "kind": kind,
-                "modules": _modules(one),
-                "macs": _macs(one),
+                "modules": openvino_graph.modules(one),
+                "macs": openvino_graph.macs(one),
                 "seconds": max(
                     0.0,
                     ((settling + steady) * after.get(name, 0.0) - settling * before.get(name, 0.0)) / steady,
                 ),
                 "counts": {},
             }
-            for name, kind, one in _executed(self._compiled, self._request)
+            for name, kind, one in openvino_graph.executed(self._compiled, self._request)
         ]
 
     def _mean_seconds(self, calls: int) -> dict[str, float]:
@@ -192,14 +198,15 @@ class OpenVinoSession:
         """Read back the compiled model's properties and each layer's kernel; does not infer."""
         ov = openvino()
 
-        layers = [layer for layer in _layers(self._compiled) if layer["layerType"] not in _NO_KERNEL]
-        kernels = Counter(f"{layer['layerType']} {layer['primitiveType']}" for layer in layers)
-        formats = Counter(layer["outputLayouts"] for layer in layers if layer["layerType"] == "Convolution")
+        layers = openvino_graph.layers(self._compiled)
+        operations = [each for each in layers if each.computes]
+        kernels = Counter(f"{each.kind} {each.kernel}" for each in layers)
+        formats = Counter(each.layout for each in layers if each.kind == "Convolution")
         layout = formats.most_common(1)[0][0] if formats else None
         read = self._compiled.get_property
         return {
             "device": ",".join(read("EXECUTION_DEVICES")),
-            "precision": read("INFERENCE_PRECISION_HINT").get_type_name(),
+            "precision": openvino_graph.multiplied_in(operations, _hint(self._compiled)),
             "threads": _threads(self._compiled),
             "streams": int(read("NUM_STREAMS")),
             "memory_format": _LAYOUTS.get(layout, layout) if layout else None,
@@ -207,22 +214,10 @@ class OpenVinoSession:
             "isa": summary(kernels),
             "isa_not_known": sum(number for name, number in kernels.items() if summary({name: 1}) is None),
             "kernels": dict(kernels),
+            "operations": dict(Counter(each.precision for each in operations)),
+            "operation_macs": openvino_graph.macs_by_precision(operations),
             "versions": {"openvino": ov.__version__},
         }
-
-
-@contextmanager
-def _numbers_with_points() -> Iterator[None]:
-    """
-    OpenVINO writes IR as the C library writes numbers, and reads "0,25" as 0: a model's code or a library
-    of its may have chosen a locale with commas.
-    """
-    before = locale.setlocale(locale.LC_NUMERIC)
-    locale.setlocale(locale.LC_NUMERIC, "C")
-    try:
-        yield
-    finally:
-        locale.setlocale(locale.LC_NUMERIC, before)
 
 
 def _converted(model: Model, tensors: Sequence[torch.Tensor]) -> Any:
@@ -245,45 +240,8 @@ def _converted(model: Model, tensors: Sequence[torch.Tensor]) -> Any:
         return ov.convert_model(model, example_input=example, input=[list(x.shape) for x in tensors])
 
 
-def _layers(compiled: Any) -> list[dict[str, str]]:
-    """What the plugin says of each node that it executes."""
-    wanted = ("layerType", "primitiveType", "outputLayouts")
-    nodes = [node.get_rt_info() for node in compiled.get_runtime_model().get_ordered_ops()]
-    return [{key: node[key].astype(str) if key in node else "unknown" for key in wanted} for node in nodes]
-
-
-def _executed(compiled: Any, request: Any) -> list[tuple[str, str, Any]]:
-    """
-    Name, kind and node of each layer that runs a kernel, in order. The profiler says of a layer whose mean
-    is below a microsecond that it did not run: its word on that is not taken.
-    """
-    kinds = {one.node_name: f"{one.node_type} {one.exec_type}" for one in request.get_profiling_info()}
-    named = ((one.get_friendly_name(), one) for one in compiled.get_runtime_model().get_ordered_ops())
-    return [
-        (name, kinds[name], one)
-        for name, one in named
-        if name in kinds and one.get_rt_info()["layerType"].astype(str) not in _NO_KERNEL
-    ]
-
-
-def _macs(layer: Any) -> int | None:
-    """
-    Multiply-accumulations of a layer, from its shapes: each value of the output takes its share of the
-    weights. None for a layer whose work is not told so (a product of two activations), 0 for one without.
-    """
-    kind = layer.get_rt_info()["layerType"].astype(str)
-    if kind not in ("Convolution", "FullyConnected"):
-        return None if kind in ("Deconvolution", "MatMul", "Subgraph") else 0
-    weights, out = (prod(port.get_shape()) for port in (layer.input(1), layer.output(0)))
-    channels = layer.output(0).get_shape()[1 if kind == "Convolution" else -1]
-    return int(out * weights // channels)
-
-
-def _modules(layer: Any) -> list[str]:
-    """The paths of the PyTorch modules that a layer was fused from; a folded one has lost its own."""
-    info = layer.get_rt_info()
-    originals = info["originalLayersNames"].astype(str) if "originalLayersNames" in info else ""
-    return list(dict.fromkeys(_MODULE.findall(originals)))
+def _hint(compiled: Any) -> str:
+    return str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
 
 
 def _threads(compiled: Any) -> int | None:

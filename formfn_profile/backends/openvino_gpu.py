@@ -25,6 +25,7 @@ class OpenVinoGpu(OpenVinoCpu):
     """
 
     device: str = "GPU"
+    quantizes: bool = False
     double: bool = False
 
     def __post_init__(self) -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import locale
 import sys
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 _TOLD = 4  # lines: of an unknown operator the last of these names it
 
@@ -21,6 +27,26 @@ def openvino() -> Any:
     import openvino
 
     return openvino
+
+
+def save(model: Any, path: Path) -> None:
+    """Write a model as IR: weights as they are (no f16 compression)."""
+    with _numbers_with_points():
+        openvino().save_model(model, path, compress_to_fp16=False)
+
+
+@contextmanager
+def _numbers_with_points() -> Iterator[None]:
+    """
+    OpenVINO writes IR as the C library writes numbers, and reads "0,25" as 0: a model's code or a library
+    of its may have chosen a locale with commas.
+    """
+    before = locale.setlocale(locale.LC_NUMERIC)
+    locale.setlocale(locale.LC_NUMERIC, "C")
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_NUMERIC, before)
 
 
 def reason(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from formfn_profile.backends.inputs import as_tuple, check, one_array
+from formfn_profile.backends.isa import exceeded_cap
 from formfn_profile.errors import BackendError, UnavailableError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class TorchCpu:
     onednn: bool = True
     channels_last: bool = False
     layers_countable: bool = True
+    quantizes: bool = False
 
     def imports(self) -> None:
         """Import PyTorch, and learn what its libraries say of themselves."""
@@ -81,6 +83,12 @@ class TorchCpu:
         """
         import torch
 
+        dtype = _dtype(precision)
+        if dtype == torch.bfloat16 and not _has_bf16_kernels():
+            raise UnavailableError(
+                f"{self.name}: PyTorch has no bf16 kernels for this processor (the simulated one has AVX2 and"
+                " no more, and so has one under --isa avx2), and would convert to f32 and back"
+            )
         torch.set_num_threads(threads)
         torch.backends.mkldnn.enabled = self.onednn  # type: ignore[assignment]
         inputs: tuple[torch.Tensor, ...] = torch.load(inputs_path(prepared), weights_only=True)
@@ -93,7 +101,6 @@ class TorchCpu:
         else:
             model = torch.load(prepared, weights_only=False)  # written by `prepare`  # nosec B614
             model.eval()
-        dtype = _dtype(precision)
         if dtype != torch.float32:
             model = model.to(dtype)
             inputs = tuple(x.to(dtype) if x.dtype == torch.float32 else x for x in inputs)
@@ -215,6 +222,14 @@ def _dtype(precision: str) -> torch.dtype:
         raise BackendError(f"PyTorch has no precision {precision!r}. There is: {', '.join(known)}")
     dtype: torch.dtype = known[precision]
     return dtype
+
+
+def _has_bf16_kernels() -> bool:
+    """Whether PyTorch's oneDNN takes bf16 here: on x86-64 from AVX-512 on."""
+    import torch
+
+    known = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001 - it has no other name
+    return bool(known) and not exceeded_cap()
 
 
 def inputs_path(model: Path) -> Path:

@@ -68,7 +68,7 @@ def machine() -> dict[str, Any]:
 
 def software() -> dict[str, str | None]:
     """Return the versions of what measures and is measured, in this interpreter."""
-    return {name: _version(name) for name in ("torch", "openvino", "onnxruntime", "formfn_profile")}
+    return {name: _version(name) for name in ("torch", "openvino", "onnxruntime", "nncf", "formfn_profile")}
 
 
 def software_of(interpreter: str) -> dict[str, str | None]:

@@ -149,14 +149,48 @@ def test_identity_holds_point_machine_and_software():
     assert results.Record.from_dict(json.loads(json.dumps(one.to_dict()))).identity == one.identity
 
 
-@pytest.mark.parametrize("backend, counts", [("torch", False), ("onnxruntime", True)])
-def test_the_version_of_onnx_runtime_counts_for_its_own_points(backend, counts):
-    """Another one leaves what other backends measured as it is."""
+@pytest.mark.parametrize(
+    "package, backend, precision, counts",
+    [
+        ("onnxruntime", "torch", "f32", False),
+        ("onnxruntime", "onnxruntime", "f32", True),
+        ("nncf", "openvino-cpu", "f32", False),
+        ("nncf", "openvino-cpu", "int8", True),
+    ],
+)
+def test_the_version_of_a_package_counts_for_its_own_points(package, backend, precision, counts):
+    """Another ONNX Runtime or NNCF leaves what was measured without it as it is."""
     asked = {"status": "ok", "run_id": "a", "time": "t", "launcher": "native", "network": "net",
              "pattern": None,
-             "backend": backend, "precision": "f32", "threads": 1}  # fmt: skip
-    old, new = (results.Record(**asked, machine={"onnxruntime": version}) for version in ("1.30", "1.31"))
+             "backend": backend, "precision": precision, "threads": 1}  # fmt: skip
+    old, new = (results.Record(**asked, machine={package: version}) for version in ("1.30", "1.31"))
     assert (old.identity != new.identity) == counts
+
+
+@pytest.mark.slow
+def test_precisions_are_points_of_a_study(tmp_path):
+    """OpenVINO's three; PyTorch has no int8 here. Quantizing is timed apart, and its share is told."""
+    pytest.importorskip("nncf", reason="pip install 'formfn-profile[int8]'")
+    out = tmp_path / "r.jsonl"
+    size = ("--widths", "16", "--depths", "1", "--precisions", "f32,bf16,int8", "--out", out)
+    done = run(*SMALL, *size)
+    assert done.returncode == 0, done.stdout
+    found = {(r["backend"], r["precision"]): r for r in records(out)}
+    assert {precision for _, precision in found} == {"f32", "bf16", "int8"}
+    quantized = found.pop(("openvino-cpu", "int8"))
+    assert quantized["status"] == "ok"
+    assert quantized["quantize_s"] > 0
+    assert quantized["operation_macs"]["int8"] == quantized["macs"]
+    assert 1e-4 < quantized["output_error"] < 0.9
+    assert {r["quantize_s"] for r in found.values()} == {None}
+    refused = found["torch", "int8"]
+    assert (refused["status"], refused["reason"]) == (
+        "skipped", "torch runs no int8 here. What does: openvino-cpu"
+    )  # fmt: skip
+    assert "In int8 on openvino-cpu: " in done.stdout
+    for backend in ("torch", "openvino-cpu"):
+        half = found[backend, "bf16"]
+        assert (half["status"], "bf16" in (half["reason"] or "")) in (("ok", False), ("skipped", True))
 
 
 @pytest.mark.slow

@@ -242,13 +242,16 @@ def test_narrower_precision_is_read_back_with_its_error(precision, limit, tmp_pa
         chosen = backends.get(name)
         folder = tmp_path / name
         folder.mkdir()
-        session = chosen.load(chosen.prepare(model, x, folder), threads=1, precision=precision)
+        path = chosen.prepare(model, x, folder)
+        try:
+            session = chosen.load(path, threads=1, precision=precision)
+        except UnavailableError as refused:
+            assert (name, precision) != ("torch", "f16")
+            assert precision in str(refused)  # noqa: PT017
+            continue
         session.infer()
-        ran = session.facts()["precision"]
-        error = error_of(session.output(), truth)
-        if name == "torch":
-            assert ran == precision
-        assert 1e-6 < error < (limit if ran == precision else 5e-2) or ran == "f32"
+        assert session.facts()["precision"] == precision
+        assert 1e-6 < error_of(session.output(), truth) < limit
 
 
 @pytest.mark.slow
