@@ -300,6 +300,14 @@ def same_network(name: str) -> list[str]:
     return [other for other in NETWORKS if other != name and built(other) == built(name)]
 
 
+def alike(points: Iterable[Observation]) -> list[list[Observation]]:
+    """Return the points in groups of one size, batch, seed and number of threads."""
+    groups: dict[tuple[int | None, ...], list[Observation]] = {}
+    for each in points:
+        groups.setdefault(tuple(each.at(name) for name in _FIXED), []).append(each)
+    return list(groups.values())
+
+
 def sweeps(points: Iterable[Observation], axis: Axis) -> list[Sweep]:
     """
     Return the sweeps of patterns along `axis`, the fullest first; of equals the one with smaller batches.

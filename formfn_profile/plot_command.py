@@ -1,5 +1,6 @@
 """
-Draw the paper's figures, a roofline, and misses against the size of the LLC from one machine's records.
+Draw the paper's figures, precisions, a roofline, and misses against the size of the LLC from one machine's
+records.
 
 What the records do not hold is said and left out; asked for by name, it is an error.
 """
@@ -29,7 +30,7 @@ def parser(prog: str = "python -m formfn_profile plot") -> argparse.ArgumentPars
         "--figures",
         type=names,
         metavar="NAME,NAME",
-        help="figure1 to figure5, roofline, misses, layers (all that the records hold)",
+        help="figure1 to figure5, precision, roofline, misses, layers (all that the records hold)",
     )
     add("--format", choices=("png", "svg", "pdf"), default="png", help="(png)")
     add("--ceilings", type=Path, metavar="FILE.json", help="the roofline's, by formfn-profile roofline")

@@ -35,28 +35,30 @@ def quantize(prepared: Path, examples: Sequence[Sequence[torch.Tensor]]) -> Path
     model = ov.Core().read_model(prepared)
     if any(operation.get_type_name() == "FakeQuantize" for operation in model.get_ops()):
         return prepared
-    try:
-        model = _quantized(model, examples)
-    except UnavailableError:
-        raise
-    except Exception as error:
-        raise BackendError(f"NNCF could not quantize the network: {reason(cause(error))}") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of NNCF's own libraries
+        model = _quantized(_nncf(), model, examples)
     path = prepared.with_name("int8.xml")
     save(model, path)
     shutil.copyfile(prepared.with_suffix(".npz"), path.with_suffix(".npz"))
     return path
 
 
-def _quantized(model: Any, examples: Sequence[Sequence[torch.Tensor]]) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of NNCF's own libraries
-        try:
-            import nncf
-        except ModuleNotFoundError:
-            raise UnavailableError(
-                "int8 needs NNCF, which is not installed: pip install 'formfn-profile[int8]'"
-            ) from None
-        nncf.set_log_level("ERROR")
-        whole = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE)
-        data = nncf.Dataset([tuple(each.numpy() for each in inputs) for inputs in examples])
-        return nncf.quantize(model, data, subset_size=len(examples), advanced_parameters=whole)
+def _nncf() -> Any:
+    try:
+        import nncf
+    except ModuleNotFoundError:
+        raise UnavailableError(
+            "int8 needs NNCF, which is not installed: pip install 'formfn-profile[int8]'"
+        ) from None
+    nncf.set_log_level("ERROR")
+    return nncf
+
+
+def _quantized(nncf: Any, model: Any, examples: Sequence[Sequence[torch.Tensor]]) -> Any:
+    half_range = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE)
+    data = nncf.Dataset([tuple(each.numpy() for each in inputs) for inputs in examples])
+    try:
+        return nncf.quantize(model, data, subset_size=len(examples), advanced_parameters=half_range)
+    except Exception as error:
+        raise BackendError(f"NNCF could not quantize the network: {reason(cause(error))}") from error

@@ -11,6 +11,7 @@ from formfn_profile.plot.curves import miss_curve_figure, roofline_figure
 from formfn_profile.plot.layers import layers_figure
 from formfn_profile.plot.llc_figure import depth_figure
 from formfn_profile.plot.panels import latency_figure, misses_figure
+from formfn_profile.plot.precision import precision_figure
 from formfn_profile.plot.style import COLOURS, save
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __all__ = [
     "miss_curve_figure",
     "misses_figure",
     "networks_figure",
+    "precision_figure",
     "roofline_figure",
     "save",
 ]
@@ -56,6 +58,9 @@ FIGURES: dict[str, Picture] = {
         "LLC misses and latency against width", lambda records, _: misses_figure(records, "width")
     ),
     "figure5": Picture("Named networks", lambda records, _: networks_figure(records)),
+    "precision": Picture(
+        "Gain and LLC misses by pattern and precision", lambda records, _: precision_figure(records)
+    ),
     "roofline": Picture("Roofline", roofline_figure),
     "misses": Picture(
         "LLC misses against the size of the LLC", lambda records, _: miss_curve_figure(records)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _PANEL = (3.75, 2.8)
 _COLUMNS = 3
+_OTHER_ROOFS = ("bf16", "int8")  # the ceilings are those of f32
 _MARKED = 16  # points of a curve above which it has no markers
 
 
@@ -68,6 +69,8 @@ def roofline_figure(
     ]
     if left_out:
         extra.append(f"Left out, not both timed and counted or without misses: {', '.join(left_out)}.")
+    if above := [name for name in _OTHER_ROOFS if any(each.point.precision == name for each in every)]:
+        extra.append(f"Left out, since the roof is not theirs: {' and '.join(above)}.")
     first = points[0].point
     shape = _shape(first).capitalize()
     caption = style.caption(points, shape, counts=True, extra=extra)
@@ -175,9 +178,11 @@ def _compared(every: Sequence[Observation]) -> Sequence[Observation]:
 
 
 def _deepest(every: Sequence[Observation]) -> dict[tuple[str, str, str], Observation]:
-    """Return each pattern's deepest point of each backend."""
+    """Return each pattern's deepest point of each backend, of those that the roof is the roof of."""
     found: dict[tuple[str, str, str], Observation] = {}
     for each in _compared(every):
+        if each.point.precision in _OTHER_ROOFS:
+            continue
         key = (each.point.network, each.point.backend, each.point.precision)
         if key not in found or (each.at("depth") or 0) > (found[key].at("depth") or 0):
             found[key] = each

@@ -49,6 +49,11 @@ class _Series:
     sweep: Sweep
     points: Sequence[Observation]
 
+    @property
+    def strength(self) -> float:
+        """How strong its colour is."""
+        return style.strength(self.line.precision)
+
     def xy(self, value: Callable[[Observation], float | None]) -> tuple[list[int], list[float]]:
         """Return where and how high; what is absent or not above zero is no point."""
         pairs = [(each.at(self.sweep.axis), value(each)) for each in self.points]
@@ -81,7 +86,8 @@ def latency_figure(records: Iterable[Record], axis: Axis) -> Figure:
         for number, sweep in enumerate(drawn):
             for series in _of(sweep, network):
                 pattern = _BATCH_LINES[number % len(_BATCH_LINES)]
-                axes.plot(*series.xy(_image_ms), **style.line_style(series.line.backend, linestyle=pattern))
+                look = style.line_style(series.line.backend, linestyle=pattern, alpha=series.strength)
+                axes.plot(*series.xy(_image_ms), **look)
         x, y = _flops(drawn[0], network)
         twin.plot(x, y, color=style.GREY, linestyle=_FLOPS_LINE, linewidth=1.1)
     decades = _share([axes for axes, _ in panels], drawn[0], len(drawn))
@@ -131,8 +137,9 @@ def misses_figure(records: Iterable[Record], axis: Axis, cache: str | None = "be
 
     for (axes, network), twin in zip(panels, right, strict=True):
         for series in _of(sweep, network):
-            axes.plot(*series.xy(call_ms), **style.line_style(series.line.backend))
-            twin.plot(*series.xy(misses), **style.hollow(series.line.backend))
+            backend, alpha = series.line.backend, series.strength
+            axes.plot(*series.xy(call_ms), **style.line_style(backend, alpha=alpha))
+            twin.plot(*series.xy(misses), **style.hollow(backend, alpha=alpha))
     _share([axes for axes, _ in panels], sweep, 1)
     _share(right, sweep, 1)
     for (axes, network), twin in zip(panels, right, strict=True):
@@ -318,12 +325,11 @@ def _backend_handles(points: Sequence[Observation], *, misses: bool) -> list[obj
 
     handles: list[object] = []
     for backend, precision in dict.fromkeys((each.point.backend, each.point.precision) for each in points):
-        name = style.title(backend, precision)
-        handles.append(
-            Line2D([], [], label=f"{name}: latency" if misses else name, **style.line_style(backend))
-        )
+        name, alpha = style.title(backend, precision), style.strength(precision)
+        label = f"{name}: latency" if misses else name
+        handles.append(Line2D([], [], label=label, **style.line_style(backend, alpha=alpha)))
         if misses:
-            handles.append(Line2D([], [], label=f"{name}: LLC misses", **style.hollow(backend)))
+            handles.append(Line2D([], [], label=f"{name}: LLC misses", **style.hollow(backend, alpha=alpha)))
     return handles
 
 

@@ -1,9 +1,9 @@
 """
 What all pictures share: a backend's colour and marker, axes, captions.
 
-A backend has one colour everywhere (Okabe and Ito's palette, told apart by the colour-blind) and one
-marker; latency is solid, LLC misses are dashed. Axes are logarithmic; a zero, which such an axis has no
-place for, is a "below" marker at its lower edge.
+A backend has one colour everywhere (Okabe and Ito's palette, told apart by the colour-blind), paler in
+bf16 and int8, and one marker; latency is solid, LLC misses are dashed. Axes are logarithmic; a zero, which
+such an axis has no place for, is a "below" marker at its lower edge.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ __all__ = [
     "share",
     "short",
     "source_of_counts",
+    "strength",
     "ticks_at",
     "title",
     "wrap",
@@ -78,6 +79,7 @@ TITLES = {
     "openvino-cpu": "OpenVINO CPU",
     "openvino-gpu": "OpenVINO GPU",
 }
+STRENGTHS = {"bf16": 0.6, "int8": 0.35}
 DASHES = (0, (4, 2))
 GREY = "#555555"
 BLACK = "#000000"
@@ -91,6 +93,11 @@ _LINE_INCHES = 0.145
 def colour(backend: str) -> str:
     """Return the colour of a backend; black for one that has none."""
     return COLOURS.get(backend, BLACK)
+
+
+def strength(precision: str) -> float:
+    """Return how strong a backend's colour is in a precision, 1 being full."""
+    return STRENGTHS.get(precision, 1.0)
 
 
 def title(backend: str, precision: str = "f32") -> str:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from formfn_profile import backends
 from formfn_profile.backends import openvino_cpu, openvino_graph, quantization, torch_cpu
 from formfn_profile.backends.openvino_graph import Layer
-from formfn_profile.errors import UnavailableError
+from formfn_profile.errors import BackendError, UnavailableError
 from formfn_profile.live import pack
 from formfn_profile.preparation import EXAMPLES, Form, Preparer, examples
 
@@ -27,7 +27,7 @@ UNDER_VALGRIND = """
 import sys
 from pathlib import Path
 from formfn_profile import backends
-from formfn_profile.errors import UnavailableError
+from formfn_profile.errors import BackendError, UnavailableError
 plain, quantized = map(Path, sys.argv[1:])
 backend = backends.get("openvino-cpu")
 try:
@@ -132,6 +132,14 @@ def test_no_nncf_is_said_with_the_remedy(two, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(UnavailableError, match=r"pip install 'formfn-profile\[int8\]'"):
         quantization.quantize(plain, [(two[1],)])
+
+
+@pytest.mark.slow
+def test_what_nncf_cannot_take_is_said(two, tmp_path):
+    """An example of another shape than the network's."""
+    plain = backends.get("openvino-cpu").prepare(*two, tmp_path)
+    with pytest.raises(BackendError, match="NNCF could not quantize the network: "):
+        quantization.quantize(plain, [(two[1][:, :, :8],)])
 
 
 @pytest.mark.slow

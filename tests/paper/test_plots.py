@@ -96,6 +96,7 @@ DRAWN = {
     "figure3": study,
     "figure4": study,
     "figure5": networks,
+    "precision": lambda make: make.precisions(),
     "roofline": study,
     "misses": curve,
     "layers": by_layer,
@@ -286,6 +287,25 @@ def test_a_point_of_the_roofline_in_numbers(make):
     )
     roof = next(line for line in axes.lines if len(line.get_xdata()) == 3)
     assert (roof.get_xdata()[1], roof.get_ydata()[1]) == pytest.approx((10, 100))
+
+
+def test_a_narrower_precision_is_a_paler_line(make):
+    """Beside f32 on the same backend."""
+    for precision, depth in itertools.product(("f32", "int8"), (10, 50)):
+        make.timed(depth, backend="openvino-cpu", precision=precision, depth=depth)
+    drawn = lines(panel(draw("figure1", make.made), "standard"), "openvino-cpu")
+    assert [line.get_alpha() for line in drawn] == [1.0, style.strength("int8")]
+
+
+def test_the_roof_is_that_of_f32(make):
+    """A point in int8 is not drawn under it, and the caption says so."""
+    study(make, batches=(1,))
+    drawn = len(draw("roofline", make.made).axes[0].lines)
+    make.timed(1e-3, backend="openvino-cpu", precision="int8", depth=50)
+    make.counted({"paper": 10}, backend="openvino-cpu", precision="int8", depth=50)
+    figure = draw("roofline", make.made)
+    assert len(figure.axes[0].lines) == drawn
+    assert "Left out, since the roof is not theirs: int8." in words(figure)
 
 
 def test_layers_are_bars_of_their_time_and_misses(make):
