@@ -23,8 +23,8 @@ class Layer:
 
     `weight_misses` and `activation_misses` are LLC misses at the addresses of parameters and buffers, and of
     modules' inputs and outputs; the rest of `misses` is scratch memory, copies in other formats, the
-    interpreter. `memory_bytes` are those from and to memory: 64 a miss and a write-back, and non-temporal
-    stores. What is not known is None.
+    interpreter. `memory_bytes` are those from and to memory: 64 a miss, prefetch and write-back, and
+    non-temporal stores. What is not known is None.
     """
 
     name: str
@@ -93,7 +93,10 @@ def _layer(timed: Mapping[str, Any] | None, counted: Mapping[str, Any] | None) -
     either = timed or counted or {}
     counts: Mapping[str, float] = (counted or {}).get("counts") or {}
     misses, writebacks = counts.get("LLC-misses"), counts.get("LLC-writebacks")
-    written = None if writebacks is None else LINE_BYTES * writebacks + counts.get("non-temporal-bytes", 0)
+    moved = None
+    if misses is not None and writebacks is not None:
+        lines = misses + counts.get("LLC-prefetch-misses", 0) + writebacks
+        moved = LINE_BYTES * lines + counts.get("non-temporal-bytes", 0)
     return Layer(
         name=either["name"],
         kind=either["kind"],
@@ -104,5 +107,5 @@ def _layer(timed: Mapping[str, Any] | None, counted: Mapping[str, Any] | None) -
         misses=misses,
         weight_misses=counts.get("LLC-misses-weights"),
         activation_misses=counts.get("LLC-misses-activations"),
-        memory_bytes=None if misses is None or written is None else LINE_BYTES * misses + written,
+        memory_bytes=moved,
     )

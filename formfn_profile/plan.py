@@ -160,6 +160,6 @@ class Task:
             "launcher": launcher.name,
             "process": self.process,
             "isa_cap": plan.isa if launcher.name == "native" else None,
-            "simulation": launcher.simulation(),
+            "simulation": launcher.simulation(self.point.threads),
             "caches": tuple(processor.to_dict() for processor in launcher.processors),
         }

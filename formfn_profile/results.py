@@ -104,11 +104,12 @@ class Record:
     `process` numbers the fresh processes that repeat the same point. `launcher` is "native" (latency;
     hardware counts) or "llcsim" (simulated counts; no latency, since time means nothing there);
     `simulation` then says which processor's caches CPUID told the program ("cpuid": a name of `caches`,
-    or "valgrind"), and whether fused multiply-adds were exact and addresses fixed. `curve` holds LLC misses
-    a call by size: mappings of cache (whose sets and private caches), llc_bytes, ways, misses. `layers` are
-    those of one call in order (see `formfn_profile.by_layer`). `macs` are multiply-accumulations and
-    `flops` are 2 x `macs`, both of one call over the whole batch. `isa` is the instruction set that the
-    kernels in `kernels` (name -> number of layers) ran with, `isa_cap` what the launcher held it to.
+    or "valgrind"), whether fused multiply-adds were exact and addresses fixed, and with several threads
+    how their private caches were kept coherent. `curve` holds LLC misses a call by size: mappings of cache
+    (whose sets and private caches), llc_bytes, ways, misses. `layers` are those of one call in order (see
+    `formfn_profile.by_layer`). `macs` are multiply-accumulations and `flops` are 2 x `macs`, both of one
+    call over the whole batch. `isa` is the instruction set that the kernels in `kernels` (name -> number of
+    layers) ran with, `isa_cap` what the launcher held it to.
     `operations` are those that the backend tells by the precision in which each was computed (precision ->
     number), `operation_macs` their MACs; `prepare_s` are seconds of converting the network, `quantize_s` of
     making it int8. `compile_s`, `load_s` and `first_s` are seconds of compiling alone, of loading with

@@ -70,7 +70,8 @@ def add_options(parser: argparse.ArgumentParser, *, calls: int, at_least: float)
     add(
         "--cache",
         metavar="NAME,NAME",
-        help="caches to simulate: host, paper, i5-7600k, SIZE/WAYS (host,paper)",
+        help="caches to simulate: host, paper, i5-7600k, SIZE/WAYS, each with :next-line after it for a "
+        "prefetcher or not (host,paper)",
     )
     add("--L2", dest="l2", metavar="SIZE/WAYS", help="an L2 in place of theirs, or none (each one's own)")
     add(

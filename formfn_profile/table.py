@@ -32,8 +32,8 @@ class CacheFigures:
     LLC figures of one point, medians a call: of the hardware (`cache` None) or of one modelled processor.
 
     `miss_rate` is misses / references, `mpki` misses per 1,000 instructions; `bytes_from` and
-    `bytes_to` are bytes read from and written to memory per FLOP (64 a miss, 64 a write-back). What
-    could not be counted is None.
+    `bytes_to` are bytes read from and written to memory per FLOP (64 a miss, an access's or a modelled
+    prefetcher's; 64 a write-back). What could not be counted is None.
     """
 
     cache: str | None
@@ -43,6 +43,12 @@ class CacheFigures:
     writebacks: float | None
     flops: int | None
     footprint_lines: float | None
+    prefetched: float | None = None
+
+    @property
+    def lines_read(self) -> float | None:
+        """Lines read from memory."""
+        return None if self.misses is None else self.misses + (self.prefetched or 0)
 
     @property
     def miss_rate(self) -> float | None:
@@ -58,7 +64,7 @@ class CacheFigures:
     @property
     def bytes_from(self) -> float | None:
         """Bytes read from memory per FLOP."""
-        return _ratio(None if self.misses is None else LINE_BYTES * self.misses, self.flops)
+        return _ratio(None if self.lines_read is None else LINE_BYTES * self.lines_read, self.flops)
 
     @property
     def bytes_to(self) -> float | None:
@@ -68,12 +74,12 @@ class CacheFigures:
     @property
     def fits(self) -> bool:
         """
-        Tell whether misses are below 1% of the lines of parameters and activations: the network fits in
-        this LLC.
+        Tell whether lines read from memory are below 1% of those of parameters and activations: the
+        network fits in this LLC.
         """
-        if self.misses is None or not self.footprint_lines:
+        if self.lines_read is None or not self.footprint_lines:
             return False
-        return self.misses < FITS_BELOW * self.footprint_lines
+        return self.lines_read < FITS_BELOW * self.footprint_lines
 
 
 def cache_figures(record: Record) -> list[CacheFigures]:
@@ -132,6 +138,7 @@ def _figures(record: Record, cache: str | None) -> CacheFigures:
         writebacks=value("LLC-writebacks"),
         flops=record.flops,
         footprint_lines=record.footprint_lines,
+        prefetched=value("LLC-prefetch-misses"),
     )
 
 

@@ -27,16 +27,14 @@ __all__ = ["Level", "Processor", "host", "named", "resolve"]
 
 Policy = Literal["lru", "plru"]
 Inclusion = Literal["non-inclusive", "inclusive", "exclusive"]
+Prefetcher = Literal["none", "next-line"]
 
 LINE_BYTES = 64
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _LEVEL = re.compile(r"(\d+)\s*([KMG]?)(?:i?B)?/(\d+)(?:/(lru|plru))?", re.IGNORECASE)
 _MOST_TREE_WAYS = 64
-_INCLUSIONS: dict[str, Inclusion] = {
-    "": "non-inclusive",
-    "inclusive": "inclusive",
-    "exclusive": "exclusive",
-}
+_INCLUSIONS: dict[str, Inclusion] = {"inclusive": "inclusive", "exclusive": "exclusive"}
+_NEXT_LINE: Prefetcher = "next-line"
 _SYSFS = Path("/sys/devices/system/cpu/cpu0/cache")
 _NO_GEOMETRY = (
     "cannot tell this machine's caches: neither {sysfs} nor `lscpu -B -C` lists a data cache with"
@@ -121,7 +119,9 @@ class Processor:
     The caches of a processor: `l2` is None where there is nothing between L1d and LLC.
 
     A line that an ``inclusive`` LLC evicts leaves L1d and L2 too. An ``exclusive`` one holds what
-    the level before it evicted, and gives a line back when it is used; L2 includes L1d there.
+    the level before it evicted, and gives a line back when it is used; L2 includes L1d there. A
+    ``next-line`` prefetcher fetches the line after one that missed the L2 (or the L1d, where there is
+    no L2) into that level.
     """
 
     name: str
@@ -130,16 +130,18 @@ class Processor:
     llc: Level
     source: str
     inclusion: Inclusion = "non-inclusive"
+    prefetcher: Prefetcher = "none"
 
     def describe(self) -> str:
         """Say in words which caches these are."""
         behind = f"L1d {self.l1d}" if self.l2 is None else f"L2 {self.l2} and L1d {self.l1d}"
         kind = "" if self.inclusion == "non-inclusive" else f"{self.inclusion} "
-        return f"{kind}LLC {self.llc} behind {behind}"
+        prefetcher = "" if self.prefetcher == "none" else f", with a {self.prefetcher} prefetcher"
+        return f"{kind}LLC {self.llc} behind {behind}{prefetcher}"
 
     def to_dict(self) -> dict[str, object]:
-        """Give the fields as plain values, sizes in bytes."""
-        return {
+        """Give the fields as plain values, sizes in bytes; the prefetcher where there is one."""
+        fields: dict[str, object] = {
             "name": self.name,
             "l1d_bytes": self.l1d.size,
             "l1d_ways": self.l1d.ways,
@@ -151,6 +153,7 @@ class Processor:
             "inclusion": self.inclusion,
             "policies": [level.policy for level in (self.l1d, self.l2, self.llc) if level],
         }
+        return fields if self.prefetcher == "none" else {**fields, "prefetcher": self.prefetcher}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Processor:
@@ -168,6 +171,7 @@ class Processor:
             levels["llc"],
             fields["source"],
             fields.get("inclusion", "non-inclusive"),
+            fields.get("prefetcher", "none"),
         )
 
 
@@ -272,22 +276,28 @@ def named() -> Mapping[str, Processor]:
 
 
 def _one(spec: str) -> Processor:
+    plain = spec.removesuffix(f":{_NEXT_LINE}")
+    processor = _without_prefetcher(plain)
+    return processor if plain == spec else replace(processor, name=spec, prefetcher=_NEXT_LINE)
+
+
+def _without_prefetcher(spec: str) -> Processor:
     if spec == "host":
         return host()
     if spec in named():
         return named()[spec]
-    size, _, word = spec.partition(":")
-    inclusion = _INCLUSIONS.get(word)
-    if _LEVEL.fullmatch(size) and inclusion is not None:
+    size, colon, word = spec.partition(":")
+    if _LEVEL.fullmatch(size) and (not colon or word in _INCLUSIONS):
         own = host()
         source = "the LLC as asked for, behind this machine's own L1d and L2"
+        inclusion = _INCLUSIONS.get(word, "non-inclusive")
         return Processor(spec, own.l1d, own.l2, Level.parse(size), source, inclusion)
     known = ["host", *named()]
     near = difflib.get_close_matches(spec, known, n=1)
     meant = f"; did you mean {near[0]}?" if near else "."
     message = (
         f"unknown cache {spec!r}{meant} Known: {', '.join(known)}, or SIZE/WAYS such as 6M/12"
-        " (6M/12:inclusive, 32M/16:exclusive, 4M/16/plru)"
+        " (6M/12:inclusive, 32M/16:exclusive, 4M/16/plru), each with :next-line after it or not"
     )
     raise CacheGeometryError(message)
 
@@ -301,7 +311,8 @@ def resolve(
     Args:
         spec: Names of `named`, ``host``, or ``SIZE/WAYS`` (that LLC behind this machine's own
             L1d and L2; ``/plru`` after it for tree-PLRU, then ``:inclusive`` or ``:exclusive``),
-            separated by commas or as a sequence.
+            each with ``:next-line`` last for a prefetcher or not, separated by commas or as a
+            sequence.
         l2: An L2 in place of each one's own; None for no L2 at all.
 
     Raises:

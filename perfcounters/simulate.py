@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache",
         default="host",
         help="what to model, between commas: host, SIZE/WAYS such as 6M/12, or "
-        f"{', '.join(caches.named())} (default: host)",
+        f"{', '.join(caches.named())}, each with :next-line after it for a prefetcher (default: host)",
     )
     parser.add_argument("--curve", action="store_true", help="misses by LLC size too")
     parser.add_argument(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["CacheCounts", "CurvePoint", "SimulatedCounts"]
 
 # Of csrc/llcsim/requests.h.
-COMMON_WORDS, PROCESSOR_WORDS, CURVE_WAYS = 5, 7, 64
+COMMON_WORDS, PROCESSOR_WORDS, CURVE_WAYS = 5, 11, 64
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,16 @@ class CacheCounts:
         l1d_misses: Accesses (one for each line touched) that missed the L1d.
         l2_misses: Those that missed the L2 too; None where there is no L2.
         llc_references: Demand accesses that reached the LLC.
-        llc_misses: Those that missed it: lines read from memory.
+        llc_misses: Those that missed it, and that no other thread's caches hold: lines read from memory.
         llc_writebacks: Dirty lines written to memory.
         labelled: LLC misses at addresses of label 1 and of label 2 (`simulator.label_addresses`).
+        coherence_misses: LLC references to a line that a write of another thread took out of this
+            thread's caches, and that it did not have since; the latest lines taken from each set
+            are remembered, as many as the L2 (or, where there is none, the L1d) has ways.
+        llc_prefetches: Lines that the prefetcher fetched; not among the references and misses above.
+            None, as the next two, where there is no prefetcher.
+        llc_prefetch_misses: Those of them that were read from memory.
+        useful_prefetches: Those of them that an access found in the level that they were fetched into.
         curve: Misses of LRU LLCs of other sizes in place of this one, the smallest first, all of
             them larger than the L2; empty if it was not asked for.
     """
@@ -51,6 +58,10 @@ class CacheCounts:
     llc_misses: int
     llc_writebacks: int
     labelled: tuple[int, int] = (0, 0)
+    coherence_misses: int = 0
+    llc_prefetches: int | None = None
+    llc_prefetch_misses: int | None = None
+    useful_prefetches: int | None = None
     curve: tuple[CurvePoint, ...] = ()
 
     @property
@@ -81,8 +92,12 @@ class SimulatedCounts:
     caches: tuple[CacheCounts, ...]
 
     def memory_bytes(self, cache: CacheCounts) -> int:
-        """Bytes from and to memory with this cache: misses, write-backs and non-temporal stores."""
-        return LINE_BYTES * (cache.llc_misses + cache.llc_writebacks) + self.non_temporal_bytes
+        """
+        Bytes from and to memory with this cache: misses of accesses and of prefetches, write-backs and
+        non-temporal stores.
+        """
+        lines = cache.llc_misses + (cache.llc_prefetch_misses or 0) + cache.llc_writebacks
+        return LINE_BYTES * lines + self.non_temporal_bytes
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields as plain values."""
@@ -114,6 +129,7 @@ def from_words(words: Sequence[int], processors: Sequence[Processor]) -> Simulat
     caches = []
     for i, processor in enumerate(processors):
         own = words[COMMON_WORDS + PROCESSOR_WORDS * i :]
+        prefetches = (None, None, None) if processor.prefetcher == "none" else own[8:11]
         misses = curves[CURVE_WAYS * i : CURVE_WAYS * (i + 1)]
         caches.append(
             CacheCounts(
@@ -124,6 +140,10 @@ def from_words(words: Sequence[int], processors: Sequence[Processor]) -> Simulat
                 llc_misses=own[3],
                 llc_writebacks=own[4],
                 labelled=(own[5], own[6]),
+                coherence_misses=own[7],
+                llc_prefetches=prefetches[0],
+                llc_prefetch_misses=prefetches[1],
+                useful_prefetches=prefetches[2],
                 curve=_curve(processor, misses),
             )
         )

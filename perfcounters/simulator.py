@@ -63,7 +63,7 @@ __all__ = [
 
 # Of csrc/llcsim/requests.h.
 _PING, _ON, _OFF, _ZERO, _READ, _RANGES = range(0x4C43_0000, 0x4C43_0006)
-_PROTOCOL = 4
+_PROTOCOL = 5
 _WAS_ON = 2
 
 Cpuid = Literal["model", "valgrind"]
@@ -88,7 +88,8 @@ def _geometry(level: Level | None) -> str:
 
 def _cache_option(p: Processor) -> str:
     levels = ":".join(_geometry(level) for level in (p.l1d, p.l2, p.llc))
-    return f"--cache={levels}" + ("" if p.inclusion == "non-inclusive" else f":{p.inclusion}")
+    kinds = [word for word in (p.inclusion, p.prefetcher) if word not in ("non-inclusive", "none")]
+    return ":".join([f"--cache={levels}", *kinds])
 
 
 def _yes(value: bool) -> str:  # noqa: FBT001

@@ -14,6 +14,12 @@ typedef struct {
     uint64_t latest[MAX_FILTER_SETS];
 } Filter;
 
+INLINE void filter_clear(Filter *filter)
+{
+    for (unsigned i = 0; i < MAX_FILTER_SETS; i++)
+        filter->latest[i] = NO_LINE;
+}
+
 /* LRU stacks: of each set the CURVE_WAYS lines used last, latest first. */
 typedef struct {
     Slot *lines;

@@ -157,7 +157,7 @@ static unsigned pass_any(Level *level, const Event *in, unsigned n, Event *out, 
                 out[m++] = event_of(evicted);
             }
             passed->misses++;
-            out[m++] = in[i] & ~(Event)KINDS;
+            out[m++] = in[i] & ~(Event)WRITE;
         }
     }
     return m;
@@ -225,12 +225,14 @@ static void stack_events(Curve *curve, const Event *in, unsigned n)
                 lines[position] = 0;
             continue;
         }
-        curve->references++;
-        if (position != CURVE_WAYS) {
-            curve->hits[position]++;
-            if (hole < position)
-                lines[position] = 0;
+        const int hit = position != CURVE_WAYS;
+        if ((in[i] & PREFETCH) == 0) {
+            curve->references++;
+            if (hit || (in[i] & SHARED) != 0)
+                curve->hits[(in[i] & SHARED) != 0 ? 0 : position]++;
         }
+        if (hit && hole < position)
+            lines[position] = 0;
         const unsigned last = hole < position ? hole : position;
         shift_down(lines, last < CURVE_WAYS ? last : CURVE_WAYS - 1);
         lines[0] = key;

@@ -17,16 +17,11 @@ typedef struct {
 
 /* Processors without coupling that have the same private caches. */
 typedef struct {
-    Geometry l1d, l2;
+    Privates privates;
     Passed l1d_passed, l2_passed;
+    uint64_t coherence_misses;
     unsigned first_llc, n_llcs;
 } Hierarchy;
-
-typedef struct {
-    Level l1d[MAX_PROCESSORS], l2[MAX_PROCESSORS]; /* by hierarchy */
-    Filter filter;                                 /* before all hierarchies */
-    Private *coupled[MAX_PROCESSORS];
-} Thread;
 
 static Hierarchy hierarchies[MAX_PROCESSORS];
 static unsigned n_hierarchies;
@@ -38,8 +33,7 @@ static struct {
     Coupled *coupled; /* NULL: it is in a hierarchy */
 } places[MAX_PROCESSORS];
 
-static Thread **threads;
-static Thread *current;
+static Filter **filters; /* of each thread, before all hierarchies; NULL: no such thread yet */
 static unsigned current_thread;
 static uint64_t filter_mask;
 static AccessCounts accesses;
@@ -86,11 +80,15 @@ static void add_coupled(const Processor *processor, unsigned max_threads, int cu
     Coupled *c = &coupled[n_coupled++];
 
     c->processor = *processor;
-    c->n_threads = max_threads;
-    c->privates = allocate_memory(max_threads * sizeof c->privates[0]);
+    privates_init(&c->privates, processor, max_threads, allocate_memory);
     c->filter_mask = filter_sets(processor->l1d.sets) - 1;
     level_init(&c->llc, processor->llc, allocate_memory);
     c->curve = curves ? new_curve(processor->llc) : 0;
+}
+
+static int is_coupled(const Processor *p)
+{
+    return p->inclusion != NON_INCLUSIVE || p->next_line;
 }
 
 void cache_configure(const Processor *processors, unsigned n, unsigned max_threads, int curves,
@@ -102,10 +100,10 @@ void cache_configure(const Processor *processors, unsigned n, unsigned max_threa
     allocate_memory = allocate;
     if (has_avx2())
         batch = &batch_avx2;
-    threads = allocate(max_threads * sizeof *threads);
+    filters = allocate(max_threads * sizeof *filters);
     filter_mask = MAX_FILTER_SETS - 1;
     for (unsigned i = 0; i < n; i++) {
-        if (processors[i].inclusion != NON_INCLUSIVE) {
+        if (is_coupled(&processors[i])) {
             places[i].coupled = &coupled[n_coupled];
             add_coupled(&processors[i], max_threads, curves);
             done[i] = 1;
@@ -114,13 +112,12 @@ void cache_configure(const Processor *processors, unsigned n, unsigned max_threa
             continue;
         filter_mask &= filter_sets(processors[i].l1d.sets) - 1;
         Hierarchy *h = &hierarchies[n_hierarchies];
-        h->l1d = processors[i].l1d;
-        h->l2 = processors[i].l2;
+        privates_init(&h->privates, &processors[i], max_threads, allocate);
         h->first_llc = placed;
         for (unsigned j = i; j < n; j++) {
-            if (processors[j].inclusion != NON_INCLUSIVE ||
-                !same_geometry(processors[j].l1d, h->l1d) ||
-                !same_geometry(processors[j].l2, h->l2))
+            if (is_coupled(&processors[j]) ||
+                !same_geometry(processors[j].l1d, processors[i].l1d) ||
+                !same_geometry(processors[j].l2, processors[i].l2))
                 continue;
             places[j].hierarchy = n_hierarchies;
             places[j].llc = placed;
@@ -134,71 +131,99 @@ void cache_configure(const Processor *processors, unsigned n, unsigned max_threa
     cache_set_thread(0);
 }
 
-static void clear(Filter *filter)
-{
-    for (unsigned i = 0; i < MAX_FILTER_SETS; i++)
-        filter->latest[i] = NO_LINE;
-}
-
-static Thread *new_thread(void)
-{
-    Thread *t = allocate_memory(sizeof *t);
-
-    clear(&t->filter);
-    for (unsigned i = 0; i < n_hierarchies; i++) {
-        level_init(&t->l1d[i], hierarchies[i].l1d, allocate_memory);
-        if (hierarchies[i].l2.ways != 0)
-            level_init(&t->l2[i], hierarchies[i].l2, allocate_memory);
-    }
-    for (unsigned i = 0; i < n_coupled; i++) {
-        Private *p = t->coupled[i] = allocate_memory(sizeof *p);
-        clear(&p->filter);
-        level_init(&p->l1d, coupled[i].processor.l1d, allocate_memory);
-        if (coupled[i].processor.l2.ways != 0)
-            level_init(&p->l2, coupled[i].processor.l2, allocate_memory);
-        coupled[i].privates[current_thread] = p;
-    }
-    return t;
-}
-
 int cache_has_thread(unsigned thread)
 {
-    return threads[thread] != 0;
+    return filters[thread] != 0;
+}
+
+static void add_thread(unsigned thread)
+{
+    filters[thread] = allocate_memory(sizeof *filters[thread]);
+    for (unsigned i = 0; i < n_hierarchies; i++)
+        privates_add(&hierarchies[i].privates, thread, allocate_memory);
+    for (unsigned i = 0; i < n_coupled; i++)
+        privates_add(&coupled[i].privates, thread, allocate_memory);
+}
+
+/* What its filter left out may do something again, since others have had their turn. */
+static void begin_turn(unsigned thread)
+{
+    filter_clear(filters[thread]);
+    for (unsigned i = 0; i < n_hierarchies; i++)
+        hierarchies[i].privates.turn++;
+    for (unsigned i = 0; i < n_coupled; i++) {
+        coupled[i].privates.turn++;
+        filter_clear(&coupled[i].privates.of_thread[thread]->filter);
+    }
 }
 
 void cache_set_thread(unsigned thread)
 {
+    const int added = !cache_has_thread(thread);
+
+    if (added)
+        add_thread(thread);
+    if (added || thread != current_thread)
+        begin_turn(thread);
     current_thread = thread;
-    if (!cache_has_thread(thread))
-        threads[thread] = new_thread();
-    current = threads[thread];
 }
 
-static void label_misses(Shared *llc, const Event *to_memory, unsigned n)
+static int from_memory(Event event)
+{
+    return (event & (WRITE_BACK | NON_TEMPORAL | SHARED)) == 0;
+}
+
+static void label_misses(Shared *llc, const Event *passed, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        if ((to_memory[i] & (WRITE_BACK | NON_TEMPORAL)) != 0)
-            continue;
-        const unsigned label = range_label(to_memory[i] >> EVENT_BITS);
+        const unsigned label = from_memory(passed[i]) ? range_label(passed[i] >> EVENT_BITS) : 0;
         if (label != 0)
             llc->labelled[label - 1]++;
     }
 }
 
-static void run_hierarchy(Hierarchy *h, Level *l1d, Level *l2, const Event *events, unsigned n)
+/* Have the misses of lines that came from another thread's caches be none. */
+static void except_shared(Shared *llc, const Event *passed, unsigned n)
 {
-    static Event behind_l1d[4 * CHUNK], behind_l2[8 * CHUNK], to_memory[16 * CHUNK];
+    for (unsigned i = 0; i < n; i++)
+        llc->passed.misses -= (passed[i] & (SHARED | NON_TEMPORAL)) == SHARED;
+}
+
+static uint64_t count_taken(Private *own, const Event *fetched, unsigned n)
+{
+    uint64_t count = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        if ((fetched[i] & (WRITE_BACK | NON_TEMPORAL)) == 0)
+            count += level_remove(&own->taken, fetched[i] >> EVENT_BITS) != 0;
+    return count;
+}
+
+static void run_hierarchy(Hierarchy *h, const Event *events, unsigned n)
+{
+    static Event snooped[2 * CHUNK], behind_l1d[4 * CHUNK], behind_l2[8 * CHUNK], to_memory[16 * CHUNK];
+    Private *const own = privates_enter(&h->privates, current_thread);
+    const int shared = privates_shared(&h->privates);
     const Event *last = behind_l1d;
 
-    n = batch->pass(l1d, events, n, behind_l1d, &h->l1d_passed);
-    if (h->l2.ways != 0) {
-        n = batch->pass(l2, behind_l1d, n, behind_l2, &h->l2_passed);
+    if (shared) {
+        for (unsigned i = 0; i < n; i++)
+            snooped[i] = privates_snoop(&h->privates, own, events[i]);
+        events = snooped;
+    }
+    n = batch->pass(&own->l1d, events, n, behind_l1d, &h->l1d_passed);
+    if (own->l2.ways != 0) {
+        n = batch->pass(&own->l2, behind_l1d, n, behind_l2, &h->l2_passed);
         last = behind_l2;
     }
     if (n == 0)
         return;
+    if (shared)
+        h->coherence_misses += count_taken(own, last, n);
     for (unsigned i = h->first_llc; i < h->first_llc + h->n_llcs; i++) {
         const unsigned m = batch->pass(&llcs[i].level, last, n, to_memory, &llcs[i].passed);
+        if (shared)
+            except_shared(&llcs[i], to_memory, m);
         if (range_count != 0)
             label_misses(&llcs[i], to_memory, m);
         if (llcs[i].curve != 0)
@@ -209,15 +234,15 @@ static void run_hierarchy(Hierarchy *h, Level *l1d, Level *l2, const Event *even
 void cache_consume(const uint64_t *first, const uint64_t *last)
 {
     static Event events[2 * CHUNK];
-    Thread *const t = current;
 
     for (unsigned i = 0; i < n_coupled; i++)
-        coupled_consume(&coupled[i], t->coupled[i], batch, first, last);
+        coupled_consume(&coupled[i], current_thread, batch, first, last);
     while (first < last) {
         const uint64_t *end = last - first > CHUNK ? first + CHUNK : last;
-        const unsigned n = batch->filter(&t->filter, filter_mask, first, end, &accesses, events);
+        const unsigned n = batch->filter(filters[current_thread], filter_mask, first, end,
+                                         &accesses, events);
         for (unsigned i = 0; i < n_hierarchies; i++)
-            run_hierarchy(&hierarchies[i], &t->l1d[i], &t->l2[i], events, n);
+            run_hierarchy(&hierarchies[i], events, n);
         first = end;
     }
 }
@@ -236,8 +261,10 @@ void cache_zero_counts(void)
     const Passed none = {0, 0};
 
     accesses = (AccessCounts){0, 0, 0, 0};
-    for (unsigned i = 0; i < n_hierarchies; i++)
+    for (unsigned i = 0; i < n_hierarchies; i++) {
         hierarchies[i].l1d_passed = hierarchies[i].l2_passed = none;
+        hierarchies[i].coherence_misses = 0;
+    }
     for (unsigned i = 0; i < MAX_PROCESSORS; i++) {
         llcs[i].passed = none;
         for (unsigned label = 0; label < RANGE_LABELS; label++)
@@ -259,9 +286,12 @@ void cache_read(unsigned processor, CacheCounts *counts)
         *counts = places[processor].coupled->counts;
         return;
     }
+    *counts = (CacheCounts){0};
     counts->l1d_misses = h->l1d_passed.misses;
     counts->l2_misses = h->l2_passed.misses;
-    counts->llc_references = h->l2.ways != 0 ? h->l2_passed.misses : h->l1d_passed.misses;
+    counts->llc_references =
+        h->privates.l2.ways != 0 ? h->l2_passed.misses : h->l1d_passed.misses;
+    counts->coherence_misses = h->coherence_misses;
     counts->llc_misses = llc->passed.misses;
     counts->llc_writebacks = llc->passed.writebacks;
     for (unsigned label = 0; label < RANGE_LABELS; label++)

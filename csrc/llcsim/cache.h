@@ -2,7 +2,12 @@
  *
  * Independent of Valgrind, so that it can be tested alone: it is fed recorded
  * accesses and asked for counts. All caches are set-associative, write-allocate and
- * write-back, with 64-byte lines. There is no coherence between private caches.
+ * write-back, with 64-byte lines.
+ *
+ * A write takes its line out of the private caches of all other threads; a dirty copy's
+ * data is then the writer's. A reader leaves a dirty copy where it is, to be written back
+ * from there. A line that another thread's caches hold, or held until this write, is not
+ * read from memory where the LLC misses it.
  *
  * Where nothing else is said (NON_INCLUSIVE), levels are neither inclusive nor
  * exclusive: a write-back marks the line dirty where the next level holds it and
@@ -11,8 +16,11 @@
  * An EXCLUSIVE LLC holds what the last private level evicted, clean or dirty; a hit
  * takes the line out of it; L2 includes L1d there.
  *
- * A non-temporal store takes its line out of the thread's private caches and the
- * LLC, which writes it back if it was dirty, and counts as no miss.
+ * A non-temporal store takes its line out of all caches, which write it back if it was
+ * dirty, and counts as no miss.
+ *
+ * With `next_line`, a miss of the last private level has the next line fetched into that
+ * level too, from wherever it is, if it is in the same page and not there.
  */
 #ifndef LLCSIM_CACHE_H
 #define LLCSIM_CACHE_H
@@ -21,6 +29,7 @@
 
 #define LINE_BITS 6
 #define LINE_SIZE (1u << LINE_BITS)
+#define PAGE_LINES (4096 / LINE_SIZE)
 #define MAX_PROCESSORS 16
 #define CURVE_WAYS 64
 #define MAX_RANGES 65536
@@ -54,6 +63,7 @@ typedef struct {
 typedef struct {
     Geometry l1d, l2, llc;
     Inclusion inclusion; /* of the LLC */
+    int next_line;       /* whether there is a prefetcher */
 } Processor;
 
 typedef struct {
@@ -63,6 +73,11 @@ typedef struct {
     uint64_t llc_misses;
     uint64_t llc_writebacks; /* dirty lines that reached memory */
     uint64_t labelled[RANGE_LABELS]; /* LLC misses in the ranges of label 1, 2 ... */
+    uint64_t coherence_misses; /* LLC references to lines that a write of another thread took
+                                * out of this one's caches and that it did not have since */
+    uint64_t llc_prefetches;
+    uint64_t llc_prefetch_misses; /* of these, lines that were read from memory */
+    uint64_t useful_prefetches;   /* that an access found where they were put */
 } CacheCounts;
 
 /* Addresses from `first` to before `end`. */

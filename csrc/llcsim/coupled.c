@@ -7,68 +7,68 @@ static void forget(const Coupled *c, Private *p, uint64_t line)
 }
 
 /* Take a line out of a thread's caches; returns whether a copy was dirty. */
-static uint64_t invalidate(const Coupled *c, Private *p, uint64_t line)
+static Slot invalidate(const Coupled *c, Private *p, uint64_t line)
 {
-    uint64_t dirty = level_remove(&p->l1d, line);
-    if (p->l2.ways != 0)
-        dirty |= level_remove(&p->l2, line);
     forget(c, p, line);
-    return dirty & DIRTY;
+    return private_remove(p, line) & DIRTY;
 }
 
-static uint64_t invalidate_everywhere(const Coupled *c, uint64_t line)
+static Slot invalidate_everywhere(const Coupled *c, uint64_t line)
 {
-    uint64_t dirty = 0;
-    for (unsigned i = 0; i < c->n_threads; i++)
-        if (c->privates[i] != 0)
-            dirty |= invalidate(c, c->privates[i], line);
+    Slot dirty = 0;
+
+    *found_place(&c->privates, line) = 0;
+    for (unsigned i = 0; i < c->privates.n_active; i++)
+        dirty |= invalidate(c, c->privates.active[i], line);
     return dirty;
 }
 
-static void miss(Coupled *c, uint64_t line)
+static void count_miss(Coupled *c, Event event)
 {
+    if ((event & SHARED) != 0)
+        return;
+    if ((event & PREFETCH) != 0) {
+        c->counts.llc_prefetch_misses++;
+        return;
+    }
     c->counts.llc_misses++;
     if (range_count != 0) {
-        const unsigned label = range_label(line);
+        const unsigned label = range_label(event >> EVENT_BITS);
         if (label != 0)
             c->counts.labelled[label - 1]++;
     }
 }
 
-static void refer(Coupled *c, const Batch *batch, uint64_t line)
+/* From a private level that has no other behind it which holds the line. */
+static void write_back(Coupled *c, Slot slot)
 {
-    const Event event = line << EVENT_BITS | DEMAND;
-    c->counts.llc_references++;
-    if (c->curve != 0)
-        batch->stack(c->curve, &event, 1);
+    if ((slot & DIRTY) != 0 && !level_mark_dirty(&c->llc, line_in(slot)))
+        c->counts.llc_writebacks++;
 }
 
-static void use_inclusive(Coupled *c, const Batch *batch, uint64_t line)
+static void use_llc(Coupled *c, Event event, Slot displaced)
 {
     Slot evicted = 0;
 
-    refer(c, batch, line);
-    if (level_use(&c->llc, line, 0, &evicted))
+    write_back(c, displaced);
+    if (level_use(&c->llc, event >> EVENT_BITS, 0, &evicted))
         return;
-    miss(c, line);
-    if (evicted != 0)
-        c->counts.llc_writebacks +=
-            (evicted | invalidate_everywhere(c, line_in(evicted))) & DIRTY;
+    count_miss(c, event);
+    if (c->processor.inclusion == INCLUSIVE && evicted != 0)
+        evicted |= invalidate_everywhere(c, line_in(evicted));
+    c->counts.llc_writebacks += evicted & DIRTY;
 }
 
-/* Bring a line in from the LLC or memory; `displaced` is what the last private level
- * evicted for it. */
-static void use_exclusive(Coupled *c, Private *own, const Batch *batch, uint64_t line,
-                          Slot displaced)
+static void use_exclusive_llc(Coupled *c, Private *own, Event event, Slot displaced)
 {
+    const uint64_t line = event >> EVENT_BITS;
     Slot evicted = 0;
 
-    refer(c, batch, line);
     const Slot found = level_remove(&c->llc, line);
     if (found == 0)
-        miss(c, line);
+        count_miss(c, event);
     if ((found & DIRTY) != 0)
-        level_mark_dirty(own->l2.ways != 0 ? &own->l2 : &own->l1d, line);
+        level_mark_dirty(last_level(own), line);
     if (displaced == 0)
         return;
     if (own->l2.ways != 0) {
@@ -79,51 +79,101 @@ static void use_exclusive(Coupled *c, Private *own, const Batch *batch, uint64_t
         c->counts.llc_writebacks += evicted & DIRTY;
 }
 
-static void access_line(Coupled *c, Private *own, const Batch *batch, uint64_t line,
-                        uint64_t write)
+/* Bring a line in from the LLC, another thread or memory; `displaced` is what the last
+ * private level evicted for it. */
+static void fetch(Coupled *c, Private *own, const Batch *batch, Event event, Slot displaced)
 {
-    const int exclusive = c->processor.inclusion == EXCLUSIVE;
+    if (c->curve != 0)
+        batch->stack(c->curve, &event, 1);
+    if (own->prefetched.ways != 0 && displaced != 0)
+        level_remove(&own->prefetched, line_in(displaced));
+    if (c->processor.inclusion == EXCLUSIVE)
+        use_exclusive_llc(c, own, event, displaced);
+    else
+        use_llc(c, event, displaced);
+}
+
+static void prefetch(Coupled *c, Private *own, const Batch *batch, uint64_t line)
+{
+    Level *last = last_level(own);
+    Event event = line << EVENT_BITS;
+    Slot displaced = 0, none;
+
+    if (line % PAGE_LINES == 0 || level_holds(last, line))
+        return;
+    if (privates_shared(&c->privates))
+        event = privates_snoop(&c->privates, own, event);
+    level_use(last, line, 0, &displaced);
+    if (own->l2.ways == 0)
+        forget(c, own, line); /* it is the latest of its set now */
+    level_remove(&own->taken, line);
+    c->counts.llc_prefetches++;
+    fetch(c, own, batch, event | PREFETCH, displaced);
+    level_use(&own->prefetched, line, 0, &none);
+}
+
+static void hit_last_level(Coupled *c, Private *own, uint64_t line)
+{
+    if (own->prefetched.ways != 0)
+        c->counts.useful_prefetches += level_remove(&own->prefetched, line) != 0;
+}
+
+static void access_line(Coupled *c, Private *own, const Batch *batch, Event event)
+{
+    const uint64_t line = event >> EVENT_BITS;
     Slot evicted = 0;
 
-    if (level_use(&own->l1d, line, write, &evicted))
+    if (level_use(&own->l1d, line, event & WRITE, &evicted)) {
+        if (own->l2.ways == 0)
+            hit_last_level(c, own, line);
         return;
+    }
     c->counts.l1d_misses++;
     if (own->l2.ways != 0) {
         if ((evicted & DIRTY) != 0 && !level_mark_dirty(&own->l2, line_in(evicted)))
-            level_mark_dirty(&c->llc, line_in(evicted));
+            write_back(c, evicted);
         evicted = 0;
-        if (level_use(&own->l2, line, 0, &evicted))
+        if (level_use(&own->l2, line, 0, &evicted)) {
+            hit_last_level(c, own, line);
             return;
+        }
         c->counts.l2_misses++;
     }
-    if (exclusive) {
-        use_exclusive(c, own, batch, line, evicted);
-    } else {
-        if ((evicted & DIRTY) != 0)
-            level_mark_dirty(&c->llc, line_in(evicted));
-        use_inclusive(c, batch, line);
-    }
+    c->counts.llc_references++;
+    if (privates_shared(&c->privates))
+        c->counts.coherence_misses += level_remove(&own->taken, line) != 0;
+    fetch(c, own, batch, event & ~(Event)WRITE, evicted);
+    if (c->processor.next_line)
+        prefetch(c, own, batch, line + 1);
 }
 
-void coupled_consume(Coupled *c, Private *own, const Batch *batch, const uint64_t *first,
+static void store_past_caches(Coupled *c, Private *own, const Batch *batch, Event event)
+{
+    const uint64_t line = event >> EVENT_BITS;
+
+    c->counts.llc_writebacks +=
+        ((Slot)event | invalidate(c, own, line) | level_remove(&c->llc, line)) & DIRTY;
+    if (c->curve != 0)
+        batch->stack(c->curve, &event, 1);
+}
+
+void coupled_consume(Coupled *c, unsigned thread, const Batch *batch, const uint64_t *first,
                      const uint64_t *last)
 {
     AccessCounts ignored = {0};
+    Private *own = privates_enter(&c->privates, thread);
     Event events[2];
 
     for (; first < last; first++) {
         const unsigned n =
             batch->filter(&own->filter, c->filter_mask, first, first + 1, &ignored, events);
         for (unsigned i = 0; i < n; i++) {
-            const uint64_t line = events[i] >> EVENT_BITS;
-            if ((events[i] & NON_TEMPORAL) == 0) {
-                access_line(c, own, batch, line, events[i] & WRITE);
-                continue;
-            }
-            c->counts.llc_writebacks +=
-                (invalidate_everywhere(c, line) | level_remove(&c->llc, line)) & DIRTY;
-            if (c->curve != 0)
-                batch->stack(c->curve, &events[i], 1);
+            if (privates_shared(&c->privates))
+                events[i] = privates_snoop(&c->privates, own, events[i]);
+            if ((events[i] & NON_TEMPORAL) != 0)
+                store_past_caches(c, own, batch, events[i]);
+            else
+                access_line(c, own, batch, events[i]);
         }
     }
 }

@@ -14,10 +14,11 @@ enum {
     WRITE = 1,        /* with DEMAND: the access writes; else the line is dirty */
     DEMAND = 0,
     NON_TEMPORAL = 2, /* the line leaves the caches */
-    WRITE_BACK = 4,
-    KINDS = 7,
+    SHARED = 4,       /* another thread's private caches hold it, or held it until now */
+    PREFETCH = 8,     /* no access asked for it */
+    WRITE_BACK = 16,
 };
-#define EVENT_BITS 3
+#define EVENT_BITS 5
 
 /* A cached line: the line << 1 | whether it is dirty. 0 is empty (line 0 is never mapped).
  * Half a word is enough below MAX_ADDRESS. */
@@ -83,6 +84,11 @@ INLINE unsigned level_find(const Level *level, uint64_t set, uint64_t line)
     while (way < level->ways && (slots[way] & ~DIRTY) != slot_of(line))
         way++;
     return way;
+}
+
+INLINE int level_holds(const Level *level, uint64_t line)
+{
+    return level_find(level, level_set(level, line), line) != level->ways;
 }
 
 /* Use a line, filling it if need be. Returns whether it hit; on a miss *evicted is the

@@ -57,8 +57,17 @@ static const HChar *parse_geometry(const HChar *text, Geometry *geometry, Bool o
     return (ways & (ways - 1)) == 0 && ways <= 64 ? text : NULL;
 }
 
-/* --cache=L1D:L2:LLC, each SIZE/WAYS[/plru], then perhaps :inclusive or :exclusive; L2
- * may be "none". */
+static Bool skip(const HChar **text, const HChar *word)
+{
+    const HChar *rest = after(*text, word);
+
+    if (rest != NULL)
+        *text = rest;
+    return rest != NULL;
+}
+
+/* --cache=L1D:L2:LLC, each SIZE/WAYS[/plru], then perhaps :inclusive or :exclusive, then
+ * perhaps :next-line; L2 may be "none". */
 static Bool parse_processor(const HChar *text)
 {
     Processor *p = &processors[n_processors];
@@ -69,10 +78,11 @@ static Bool parse_processor(const HChar *text)
         (text = parse_geometry(text, &p->l2, True)) == NULL || *text++ != ':' ||
         (text = parse_geometry(text, &p->llc, False)) == NULL)
         return False;
-    p->inclusion = VG_STREQ(text, ":inclusive")   ? INCLUSIVE
-                   : VG_STREQ(text, ":exclusive") ? EXCLUSIVE
-                                                  : NON_INCLUSIVE;
-    if (p->inclusion == NON_INCLUSIVE && *text != '\0')
+    p->inclusion = skip(&text, ":inclusive")   ? INCLUSIVE
+                   : skip(&text, ":exclusive") ? EXCLUSIVE
+                                               : NON_INCLUSIVE;
+    p->next_line = skip(&text, ":next-line");
+    if (*text != '\0')
         return False;
     n_processors++;
     return True;
@@ -85,8 +95,9 @@ static Bool process_option(const HChar *arg)
     if (VG_STR_CLO(arg, "--cache", text)) {
         if (!parse_processor(text))
             VG_(fmsg_bad_option)(arg, "expected L1D:L2:LLC, each BYTES/WAYS[/plru] (L2 may be "
-                                      "none), then :inclusive, :exclusive or nothing, at most "
-                                      "%d of them\n", MAX_PROCESSORS);
+                                      "none), then :inclusive, :exclusive or nothing, then "
+                                      ":next-line or nothing, at most %d of them\n",
+                            MAX_PROCESSORS);
         return True;
     }
     return VG_BOOL_CLO(arg, "--record-from-start", start_recording) ||
@@ -101,9 +112,10 @@ static Bool process_option(const HChar *arg)
 static void print_usage(void)
 {
     VG_(printf)(
-        "    --cache=L1D:L2:LLC[:inclusive|:exclusive]\n"
+        "    --cache=L1D:L2:LLC[:inclusive|:exclusive][:next-line]\n"
         "                               a processor to model, each level BYTES/WAYS[/plru], L2\n"
-        "                               or none (repeat for several; one at least)\n"
+        "                               or none, perhaps with a prefetcher of the next line\n"
+        "                               (repeat for several; one at least)\n"
         "    --curve=no|yes             count misses by LLC size too, 1 to 64 ways [no]\n"
         "    --record-from-start=no|yes record from the first instruction [no: on request]\n"
         "    --counts-file=FILE         write the counts there as JSON when the program ends\n"
@@ -203,6 +215,10 @@ static UInt read_counts(ULong *words)
         *next++ = c.llc_writebacks;
         for (UInt label = 0; label < RANGE_LABELS; label++)
             *next++ = c.labelled[label];
+        *next++ = c.coherence_misses;
+        *next++ = c.llc_prefetches;
+        *next++ = c.llc_prefetch_misses;
+        *next++ = c.useful_prefetches;
     }
     for (UInt p = 0; p < n_processors && curves; p++, next += LLCSIM_CURVE_WAYS)
         cache_read_curve(p, (uint64_t *)next);

@@ -16,14 +16,15 @@ enum {
                     * address, the one after the last, label (1 or 2); returns 0 if refused */
 };
 
-#define LLCSIM_PROTOCOL 4
+#define LLCSIM_PROTOCOL 5
 
 /* READ: instructions, reads, writes, non-temporal stores and their bytes; for each
- * processor seven words: L1d misses, L2 misses, LLC references, LLC misses, LLC
- * write-backs, LLC misses in ranges of label 1 and 2. With --curve=yes, for each processor the misses of an LRU LLC with its
- * sets and 1, 2 ... LLCSIM_CURVE_WAYS ways. */
+ * processor eleven words: L1d misses, L2 misses, LLC references, LLC misses, LLC
+ * write-backs, LLC misses in ranges of label 1 and 2, coherence misses, LLC prefetches, those
+ * of them that missed, useful prefetches. With --curve=yes, for each processor the misses of
+ * an LRU LLC with its sets and 1, 2 ... LLCSIM_CURVE_WAYS ways. */
 #define LLCSIM_COMMON_WORDS 5
-#define LLCSIM_PROCESSOR_WORDS 7
+#define LLCSIM_PROCESSOR_WORDS 11
 #define LLCSIM_CURVE_WAYS 64
 
 #endif

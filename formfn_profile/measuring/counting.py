@@ -36,6 +36,10 @@ _DEFINITIONS = {
     "L2-misses": "accesses that missed the modelled L1d and L2",
     "LLC-references": "demand accesses that missed the modelled L1d and L2",
     "LLC-misses": "demand accesses that missed the modelled LLC too: 64 bytes from memory each",
+    "coherence-misses": "LLC references to lines that another thread's write took out of L1d and L2",
+    "LLC-prefetches": "lines that the modelled prefetcher fetched",
+    "LLC-prefetch-misses": "lines that it fetched from memory: 64 bytes each",
+    "useful-prefetches": "lines that it fetched and that an access then found there",
     "LLC-writebacks": "dirty lines that the modelled LLC wrote back: 64 bytes to memory each",
 }
 
@@ -118,14 +122,17 @@ def reader(source: str | None) -> Iterator[Read]:
 
         def events_of(words: Sequence[int]) -> dict[str, int]:
             counts = simulator.counts_of(words)
+            first = counts.caches[0]
+            prefetched = first.llc_prefetch_misses
             return {
                 "instructions": counts.instructions,
-                "LLC-references": counts.caches[0].llc_references,
-                "LLC-misses": counts.caches[0].llc_misses,
-                "LLC-writebacks": counts.caches[0].llc_writebacks,
+                "LLC-references": first.llc_references,
+                "LLC-misses": first.llc_misses,
+                "LLC-writebacks": first.llc_writebacks,
+                **({} if prefetched is None else {"LLC-prefetch-misses": prefetched}),
                 "non-temporal-bytes": counts.non_temporal_bytes,
-                "LLC-misses-weights": counts.caches[0].labelled[0],
-                "LLC-misses-activations": counts.caches[0].labelled[1],
+                "LLC-misses-weights": first.labelled[0],
+                "LLC-misses-activations": first.labelled[1],
             }
 
         with simulator.recording():
@@ -237,5 +244,12 @@ def _simulated_counts(reads: Sequence[SimulatedCounts]) -> list[Count]:
             count("LLC-references", [one.llc_references for one in each], cache.processor),
             count("LLC-misses", [one.llc_misses for one in each], cache.processor),
             count("LLC-writebacks", [one.llc_writebacks for one in each], cache.processor),
+            count("coherence-misses", [one.coherence_misses for one in each], cache.processor),
         ]
+        if cache.llc_prefetches is not None:
+            counts += [
+                count("LLC-prefetches", [one.llc_prefetches for one in each], cache.processor),
+                count("LLC-prefetch-misses", [one.llc_prefetch_misses for one in each], cache.processor),
+                count("useful-prefetches", [one.useful_prefetches for one in each], cache.processor),
+            ]
     return counts

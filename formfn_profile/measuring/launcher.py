@@ -57,12 +57,16 @@ class Launcher:
         """The record's word for it: "native" or "llcsim"."""
         return "llcsim" if self.processors else "native"
 
-    def simulation(self) -> dict[str, Any]:
-        """Return what a record says of the simulator's settings; empty natively."""
+    def simulation(self, threads: int) -> dict[str, Any]:
+        """
+        Return what a record of a point with so many threads says of the simulator's settings; empty
+        natively.
+        """
         if not self.processors:
             return {}
         told = self.processors[0].name if self.settings.cpuid == "model" else "valgrind"
-        return asdict(self.settings) | {"cpuid": told}
+        coherence = {"coherence": "write-invalidate"} if threads > 1 else {}  # older records have none
+        return asdict(self.settings) | {"cpuid": told} | coherence
 
     def command(self, fd: int) -> tuple[list[str], dict[str, str]]:
         """Return the worker's arguments and environment, for a socket that it inherits as descriptor `fd`."""

@@ -192,9 +192,9 @@ def _deepest(every: Sequence[Observation]) -> dict[tuple[str, str, str], Observa
 def _place(one: Observation, cache: str | None, record: Record | None) -> tuple[float, float] | None:
     """Return FLOPs a byte and FLOP/s of `record`; None where one was not measured, or nothing was moved."""
     figures, taken = one.cache(cache), one.latency(record) if record else None
-    if figures is None or taken is None or not one.point.flops or not figures.misses:
+    if figures is None or taken is None or not one.point.flops or not figures.lines_read:
         return None
-    moved = LINE_BYTES * (figures.misses + (figures.writebacks or 0))
+    moved = LINE_BYTES * (figures.lines_read + (figures.writebacks or 0))
     return one.point.flops / moved, one.point.flops / taken.value
 
 
@@ -283,7 +283,8 @@ def _curve(one: Observation) -> dict[float, float]:
     for each in one.counted.caches:
         number = misses.get(each["name"])
         if number is not None:
-            inner = tuple(each.get(key) for key in ("l1d_bytes", "l1d_ways", "l2_bytes", "l2_ways"))
+            keys = ("l1d_bytes", "l1d_ways", "l2_bytes", "l2_ways", "prefetcher")
+            inner = tuple(each.get(key) for key in keys)
             behind.setdefault(inner, {})[each["llc_bytes"] / 2**20] = number
     fullest = max(behind.values(), key=len, default={})
     return dict(sorted(fullest.items()))

@@ -339,4 +339,5 @@ def geometry(cache: Any) -> str:
 
     middle = f", L2 {level('l2')}/{cache['l2_ways']}" if cache.get("l2_bytes") else ""
     first = f"{cache['name']}: L1d {level('l1d')}/{cache['l1d_ways']}"
-    return f"{first}{middle}, LLC {level('llc')}/{cache['llc_ways']}"
+    prefetcher = f", {cache['prefetcher']} prefetcher" if "prefetcher" in cache else ""
+    return f"{first}{middle}, LLC {level('llc')}/{cache['llc_ways']}{prefetcher}"

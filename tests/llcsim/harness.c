@@ -1,7 +1,7 @@
 /* The cache model alone: harness CURVES PROCESSOR... < trace
- * A processor is nine numbers between colons: sets, ways and policy of L1d, L2 and LLC, then
- * the inclusion. The trace is binary: pairs of 64-bit words, thread and entry (cache.h). Prints
- * reads, writes, non-temporal stores and their bytes, then each processor's five counts on a
+ * A processor is eleven numbers between colons: sets, ways and policy of L1d, L2 and LLC, the
+ * inclusion, and 1 for a prefetcher. The trace is binary: pairs of 64-bit words, thread and entry (cache.h). Prints
+ * reads, writes, non-temporal stores and their bytes, then each processor's nine counts on a
  * line, its curve after them if CURVES is 1. */
 #include "cache.h"
 
@@ -39,11 +39,11 @@ int main(int argc, char **argv)
     size_t read;
 
     for (int i = 0; i < n; i++) {
-        unsigned g[10];
-        if (sscanf(argv[i + 2], "%u:%u:%u:%u:%u:%u:%u:%u:%u:%u", g, g + 1, g + 2, g + 3, g + 4, g + 5, g + 6,
-                   g + 7, g + 8, g + 9) != 10)
+        unsigned g[11];
+        if (sscanf(argv[i + 2], "%u:%u:%u:%u:%u:%u:%u:%u:%u:%u:%u", g, g + 1, g + 2, g + 3, g + 4, g + 5, g + 6,
+                   g + 7, g + 8, g + 9, g + 10) != 11)
             return 2;
-        processors[i] = (Processor){{g[0], g[1], g[2]}, {g[3], g[4], g[5]}, {g[6], g[7], g[8]}, g[9]};
+        processors[i] = (Processor){{g[0], g[1], g[2]}, {g[3], g[4], g[5]}, {g[6], g[7], g[8]}, g[9], g[10]};
     }
     cache_configure(processors, n, 8, curves, allocate);
     while ((read = fread(pairs, 16, BATCH, stdin)) != 0)
@@ -54,8 +54,9 @@ int main(int argc, char **argv)
         CacheCounts c;
         uint64_t misses[CURVE_WAYS];
         cache_read(i, &c);
-        printf("%lu %lu %lu %lu %lu", c.l1d_misses, c.l2_misses, c.llc_references, c.llc_misses,
-               c.llc_writebacks);
+        printf("%lu %lu %lu %lu %lu %lu %lu %lu %lu", c.l1d_misses, c.l2_misses, c.llc_references,
+               c.llc_misses, c.llc_writebacks, c.coherence_misses, c.llc_prefetches,
+               c.llc_prefetch_misses, c.useful_prefetches);
         if (curves)
             cache_read_curve(i, misses);
         for (int w = 0; curves && w < CURVE_WAYS; w++)

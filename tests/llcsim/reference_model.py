@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 LINE = 64
-NAMES = ("l1d_misses", "l2_misses", "llc_references", "llc_misses", "llc_writebacks")
+PAGE_LINES = 4096 // LINE
+NAMES = (
+    "l1d_misses",
+    "l2_misses",
+    "llc_references",
+    "llc_misses",
+    "llc_writebacks",
+    "coherence_misses",
+    "llc_prefetches",
+    "llc_prefetch_misses",
+    "useful_prefetches",
+)
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,29 @@ class Cache:
         lines = self.set_of(line)
         return lines.remove(line) if line in lines.dirty else None
 
+    def __contains__(self, line: int) -> bool:
+        return line in self.set_of(line).dirty
+
+
+class Private:
+    """A thread's caches, and what it remembers of lines that it no longer has, or has not used yet."""
+
+    def __init__(self, l1d: Geometry, l2: Geometry | None) -> None:
+        self.l1d = Cache(l1d)
+        self.l2 = Cache(l2) if l2 else None
+        self.caches = [self.l1d, self.l2] if self.l2 else [self.l1d]
+        self.last = self.caches[-1]
+        self.taken = Cache(replace(l2 or l1d, policy="lru"))  # as many lines a set as the last cache has
+        self.prefetched: set[int] = set()
+
+    def __contains__(self, line: int) -> bool:
+        return any(line in cache for cache in self.caches)
+
+    def remove(self, line: int) -> bool:
+        """Take a line out of all caches. Returns whether a copy was dirty."""
+        dirty = [cache.remove(line) for cache in self.caches]
+        return any(dirty)
+
 
 @dataclass
 class Model:
@@ -130,48 +164,84 @@ class Model:
     l2: Geometry | None
     llc: Geometry
     inclusion: str = "non-inclusive"
+    next_line: bool = False
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NAMES, 0))
 
     def __post_init__(self) -> None:
-        self.private: dict[int, tuple[Cache, Cache | None]] = {}
+        self.private: dict[int, Private] = {}
         self.shared = Cache(self.llc)
 
     def run(self, accesses: list[Access]) -> list[int]:
         for access in accesses:
             for line in access.lines:
                 if access.thread not in self.private:
-                    l2 = Cache(self.l2) if self.l2 else None
-                    self.private[access.thread] = (Cache(self.l1d), l2)
+                    self.private[access.thread] = Private(self.l1d, self.l2)
+                own = self.private[access.thread]
                 if access.non_temporal:
-                    self.store_past_caches(access.thread, line)
+                    self.store_past_caches(own, line)
                 else:
-                    self.touch(access.thread, line, write=access.write)
+                    self.touch(own, line, write=access.write)
         return list(self.counts.values())
 
-    def store_past_caches(self, thread: int, line: int) -> None:
-        threads = [thread] if self.inclusion == "non-inclusive" else list(self.private)
-        copies = [cache for each in threads for cache in self.private[each] if cache]
-        dirty = [cache.remove(line) for cache in [*copies, self.shared]]
+    def holders(self, own: Private, line: int) -> list[Private]:
+        """The caches of other threads that hold a line."""
+        return [each for each in self.private.values() if each is not own and line in each]
+
+    def take(self, holders: list[Private], line: int) -> bool:
+        """A write takes its line out of other threads' caches. Returns whether a copy was dirty."""
+        dirty = [each.remove(line) for each in holders]
+        for each in holders:
+            each.taken.use(line, dirty=False)
+        return any(dirty)
+
+    def store_past_caches(self, own: Private, line: int) -> None:
+        dirty = [self.take(self.holders(own, line), line), own.remove(line), self.shared.remove(line)]
         self.counts["llc_writebacks"] += any(dirty)
 
-    def touch(self, thread: int, line: int, *, write: bool) -> None:
-        l1d, l2 = self.private[thread]
-        hit, victim = l1d.use(line, dirty=write)
-        if hit:
+    def touch(self, own: Private, line: int, *, write: bool) -> None:
+        elsewhere = self.holders(own, line)
+        if write:
+            self.take(elsewhere, line)  # a dirty copy goes to the writer, whose own is dirty then
+        hit, victim = own.l1d.use(line, dirty=write)
+        if not hit:
+            self.counts["l1d_misses"] += 1
+        if own.l2 and not hit:
+            self.write_back(victim, own.l2)
+            hit, victim = own.l2.use(line, dirty=False)
+            self.counts["l2_misses"] += not hit
+        elif own.l2:
             return
-        self.counts["l1d_misses"] += 1
-        if l2:
-            self.write_back(victim, l2)
-            hit, victim = l2.use(line, dirty=False)
-            if hit:
-                return
-            self.counts["l2_misses"] += 1
+        prefetched = line in own.prefetched
+        own.prefetched.discard(line)
+        if hit:
+            self.counts["useful_prefetches"] += prefetched
+            return
+        self.counts["coherence_misses"] += own.taken.remove(line) is not None
         self.counts["llc_references"] += 1
+        self.counts["llc_misses"] += self.fetch(own, line, victim) and not elsewhere
+        if self.next_line and (line + 1) % PAGE_LINES and line + 1 not in own.last:
+            self.prefetch(own, line + 1)
+
+    def prefetch(self, own: Private, line: int) -> None:
+        elsewhere = self.holders(own, line)
+        _, victim = own.last.use(line, dirty=False)
+        own.taken.remove(line)
+        own.prefetched.add(line)
+        self.counts["llc_prefetches"] += 1
+        self.counts["llc_prefetch_misses"] += self.fetch(own, line, victim) and not elsewhere
+
+    def fetch(self, own: Private, line: int, victim: tuple[int, bool] | None) -> bool:
+        """Get a line that displaced another one in the last private cache. Returns whether the LLC missed."""
         if self.inclusion == "exclusive":
-            self.fetch_exclusive(thread, line, victim)
-        else:
-            self.write_back(victim, None)
-            self.fetch(line)
+            return self.fetch_exclusive(own, line, victim)
+        self.write_back(victim, None)
+        hit, evicted = self.shared.use(line, dirty=False)
+        if evicted is not None:
+            dirty = [evicted[1]]
+            if self.inclusion == "inclusive":
+                dirty += [each.remove(evicted[0]) for each in self.private.values()]
+            self.counts["llc_writebacks"] += any(dirty)
+        return not hit
 
     def write_back(self, victim: tuple[int, bool] | None, l2: Cache | None) -> None:
         """A dirty line goes to the first level behind that holds it, else to memory."""
@@ -182,30 +252,14 @@ class Model:
             return
         self.counts["llc_writebacks"] += 1
 
-    def fetch(self, line: int) -> None:
-        hit, victim = self.shared.use(line, dirty=False)
-        if hit:
-            return
-        self.counts["llc_misses"] += 1
-        if victim is None:
-            return
-        dirty = [victim[1]]
-        if self.inclusion == "inclusive":
-            copies = [cache for private in self.private.values() for cache in private if cache]
-            dirty += [cache.remove(victim[0]) or False for cache in copies]
-        self.counts["llc_writebacks"] += any(dirty)
-
-    def fetch_exclusive(self, thread: int, line: int, victim: tuple[int, bool] | None) -> None:
-        l1d, l2 = self.private[thread]
+    def fetch_exclusive(self, own: Private, line: int, victim: tuple[int, bool] | None) -> bool:
         was_dirty = self.shared.remove(line)
-        if was_dirty is None:
-            self.counts["llc_misses"] += 1
-        elif was_dirty:
-            (l2 or l1d).mark_dirty(line)
-        if victim is None:
-            return
-        old, dirty = victim
-        if l2:
-            dirty |= bool(l1d.remove(old))  # L2 includes L1d
-        _, evicted = self.shared.use(old, dirty=dirty)
-        self.counts["llc_writebacks"] += evicted is not None and evicted[1]
+        if was_dirty:
+            own.last.mark_dirty(line)
+        if victim is not None:
+            old, dirty = victim
+            if own.l2:
+                dirty |= bool(own.l1d.remove(old))  # L2 includes L1d
+            _, evicted = self.shared.use(old, dirty=dirty)
+            self.counts["llc_writebacks"] += evicted is not None and evicted[1]
+        return was_dirty is None

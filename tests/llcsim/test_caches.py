@@ -94,6 +94,18 @@ def test_size_and_ways_go_behind_the_own_caches(monkeypatch):
     assert third.describe().startswith("exclusive LLC 8 MiB/16-way tree-PLRU behind")
 
 
+def test_a_prefetcher_goes_with_any_cache(monkeypatch):
+    """`:next-line` last: of a name, a size, this machine; a processor apart, by its name too."""
+    own = Processor("host", Level(49152, 12), Level(2 << 20, 16), Level(480 << 20, 16), "a test")
+    monkeypatch.setattr(caches, "host", lambda: own)
+    plain, *others = caches.resolve("paper,paper:next-line,host:next-line,8M/16:exclusive:next-line")
+    assert [p.prefetcher for p in (plain, *others)] == ["none", "next-line", "next-line", "next-line"]
+    assert [p.name for p in others] == ["paper:next-line", "host:next-line", "8M/16:exclusive:next-line"]
+    assert others[0].llc == plain.llc
+    assert others[2].inclusion == "exclusive"
+    assert others[0].describe().endswith("with a next-line prefetcher")
+
+
 def test_an_l2_can_be_taken_away_or_changed():
     """`l2` replaces each processor's own."""
     assert caches.resolve("paper", l2=None)[0].l2 is None
@@ -109,6 +121,8 @@ def test_an_l2_can_be_taken_away_or_changed():
         ("0K/4", "multiple"),
         ("6M/12/plru", "power of two"),
         ("4M/16:exclusiv", "did you mean|unknown cache"),
+        ("4M/16:next-line:exclusive", "unknown cache"),
+        ("papr:next-line", "did you mean paper"),
         ("", "no cache to model"),
         (",", "no cache to model"),
     ],
@@ -123,5 +137,5 @@ def test_what_cannot_be_read_is_said(spec, said):
 def test_a_processor_survives_its_dict():
     """to_dict and from_dict are inverse, with and without an L2."""
     tree = Processor("t", Level(32768, 8, "plru"), None, Level(4 << 20, 16, "plru"), "a test", "exclusive")
-    for processor in (*caches.resolve("paper,zen3"), *caches.resolve("paper", l2=None), tree):
+    for processor in (*caches.resolve("paper,zen3,zen3:next-line"), *caches.resolve("paper", l2=None), tree):
         assert Processor.from_dict(processor.to_dict()) == processor

@@ -43,11 +43,14 @@ def test_a_commands_instructions_are_callgrinds(valgrind, compile_program, tmp_p
 def test_the_table_and_the_commands_own_output_and_status(valgrind):
     """What the command prints goes where it went; the table goes to stderr; exit status 3 is handed on."""
     done = command(
-        "--cache", "paper,zen3", "--", sys.executable, "-c", "print('hello'); raise SystemExit(3)", status=3
-    )
+        "--cache", "paper,zen3:next-line", "--",
+        sys.executable, "-c", "print('hello'); raise SystemExit(3)", status=3,
+    )  # fmt: skip
     assert done.stdout == "hello\n"
     for words in ("LLC-misses", "memory-bytes", "Simulated caches: paper", "exclusive LLC 32 MiB/16-way"):
         assert words in done.stderr
+    assert done.stderr.count("LLC-prefetch-misses") == 1
+    assert "with a next-line prefetcher" in " ".join(done.stderr.split())
 
 
 @pytest.mark.parametrize(

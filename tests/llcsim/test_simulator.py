@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import processor
 
-from perfcounters import simulator
+from perfcounters import simulated, simulator
 
 pytestmark = pytest.mark.simulator
 
-COMMON, PROCESSOR = 5, 7  # words, as requests.h has them
+COMMON, PROCESSOR = 5, 11  # words, as requests.h has them
 MIB = 1 << 20
 
 
@@ -56,6 +57,23 @@ class TestClosedForms:
             elif ways * MIB / 4 > 1.1 * n:
                 assert misses < 10
         assert curve[15] == got[COMMON + 3]
+
+    def test_a_prefetcher_takes_half_of_a_streams_misses(self, simulate, compile_program, paper):
+        """
+        Of each page of 64 lines, 32 miss and 32 are fetched by the prefetcher, so that of N bytes, twice
+        the LLC, as many lines come from memory as without it: N/64, within 0.5%.
+        """
+        n = 2 * paper.llc.size
+        prefetching = replace(paper, name="paper:next-line", prefetcher="next-line")
+        program = compile_program("programs/stream.c", "-O1")
+        got = words(simulate([program, "read", n], [paper, prefetching]))
+        plain, having = got[COMMON : COMMON + PROCESSOR], got[COMMON + PROCESSOR :]
+        assert plain[3] == pytest.approx(n / 64, rel=0.005)
+        assert plain[8:] == [0, 0, 0]
+        references, misses, *prefetches = having[2], having[3], *having[8:]
+        assert [references, misses, *prefetches] == pytest.approx(5 * [n / 128], rel=0.005)
+        counts = simulated.from_words(got, [paper, prefetching])
+        assert counts.memory_bytes(counts.caches[1]) == pytest.approx(n, rel=0.01)
 
     def test_several_caches_in_one_run_count_as_each_alone(self, simulate, compile_program, paper):
         """The counts of a model do not depend on what else is modelled beside it."""

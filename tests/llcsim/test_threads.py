@@ -13,7 +13,7 @@ from perfcounters import simulator
 
 pytestmark = pytest.mark.simulator
 
-COMMON = 5
+COMMON, PROCESSOR = 5, 11  # words, as requests.h has them
 LINES_OF_8_MIB = (8 << 20) // 64
 
 
@@ -45,6 +45,25 @@ def test_the_models_thread_counts_the_same(simulate, compile_program, inclusion)
     options = {"fixed_layout": True, "curve": True}
     beside, within = (simulate(program, [model], model_thread=there, **options) for there in (True, False))
     assert words(beside) == words(within)
+
+
+@pytest.mark.parametrize("lines, kind, each_turn", [(0, "own", 1), (3, "own", 1), (3, "shared", 1 + 3)])
+def test_a_line_that_changes_hands_is_a_coherence_miss(simulate, compile_program, lines, kind, each_turn):
+    """
+    Two threads, 500 turns each. Whoever gets the turn misses its line once, since the other one wrote it,
+    and so each line in which both have a word; not those that are its own. Nothing comes from memory.
+    """
+    models = [
+        replace(processor(inclusion, "32K/8", "256K/4", "4M/16"), inclusion=inclusion)
+        for inclusion in ("non-inclusive", "inclusive", "exclusive")
+    ]
+    program = compile_program("programs/handover.c", "-O1", "-pthread")
+    got = words(simulate([program, 500, lines, kind], models))
+    for i in range(len(models)):
+        _, l2_misses, _, llc_misses, writebacks, _, _, coherence_misses, *_ = got[COMMON + PROCESSOR * i :]
+        assert coherence_misses == 2 * 500 * each_turn
+        assert coherence_misses <= l2_misses < coherence_misses + 20
+        assert (llc_misses, writebacks) == (pytest.approx(0, abs=5), 0)
 
 
 @pytest.mark.parametrize("model_thread", [False, True])

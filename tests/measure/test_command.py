@@ -93,20 +93,36 @@ def test_a_mistake_is_one_clear_line(arguments, said, tmp_path):
     assert len(lines) == 1
 
 
+CACHES = "paper,paper:next-line"
+
+
 @pytest.mark.slow
 @pytest.mark.simulator
 def test_without_an_l2_the_llc_sees_what_the_l1d_misses(tmp_path):
-    """By definition: with nothing between the two, each L1d miss is an LLC reference, unlike with an L2."""
+    """
+    By definition: with nothing between the two, each L1d miss is an LLC reference, unlike with an L2. The
+    same cache with a prefetcher beside it misses less often, and has counts of prefetches.
+    """
     out = tmp_path / "r.jsonl"
-    run = start("--depths", "2", "--cache", "paper", "--L2", "none", "--backends", "torch", "--out", out)
+    run = start("--depths", "2", "--cache", CACHES, "--L2", "none", "--backends", "torch", "--out", out)
     printed, said = run.communicate(timeout=300)
     assert run.returncode == 0, said
     (counted,) = [r for r in records(out) if r["launcher"] == "llcsim"]
-    assert [cache["l2_bytes"] for cache in counted["caches"]] == [None]
-    counts = {count["event"]: count for count in counted["counts"]}
-    assert counts["L1d-misses"]["samples"] == counts["LLC-references"]["samples"]
-    assert counts["L2-misses"]["samples"] == [None]
-    assert counts["L2-misses"]["reason"] == "no L2 is modelled"
+    assert [cache["l2_bytes"] for cache in counted["caches"]] == [None, None]
+    assert [cache.get("prefetcher") for cache in counted["caches"]] == [None, "next-line"]
+    by_cache = {cache: {} for cache in (None, *CACHES.split(","))}
+    for count in counted["counts"]:
+        by_cache[count["cache"]][count["event"]] = count
+    plain, prefetching = (by_cache[cache] for cache in CACHES.split(","))
+    for counts in (plain, prefetching):
+        assert counts["L1d-misses"]["samples"] == counts["LLC-references"]["samples"]
+        assert counts["L2-misses"]["samples"] == [None]
+        assert counts["L2-misses"]["reason"] == "no L2 is modelled"
+        assert counts["coherence-misses"]["samples"] == [0]
+    assert "LLC-prefetches" not in plain
+    fewer, fetched = prefetching["LLC-misses"]["samples"][0], prefetching["LLC-prefetch-misses"]["samples"][0]
+    assert fewer < plain["LLC-misses"]["samples"][0] <= (fewer + fetched) * 1.1
+    assert prefetching["useful-prefetches"]["samples"][0] <= prefetching["LLC-prefetches"]["samples"][0]
     assert "LLC 4 MiB/16-way behind L1d 32 KiB/8-way" in printed
 
 

@@ -7,6 +7,9 @@ import mmap
 import pytest
 
 from formfn_profile.measuring import counting
+from formfn_profile.measuring.launcher import Launcher
+from formfn_profile.table import CacheFigures
+from perfcounters import caches
 from perfcounters.errors import PerfCountersError
 
 PAGES = 100
@@ -50,3 +53,17 @@ def test_the_packages_traffic_is_counted_or_says_why_not():
     for count in counting.package(touch_fresh_pages, 2):
         assert count.event in counting.PACKAGE_EVENTS
         assert (count.value is None) == bool(count.reason)
+
+
+def test_lines_that_a_prefetcher_read_are_bytes_from_memory():
+    """50 misses and 50 prefetches of 64 bytes for 6,400 FLOPs; 50 of 200 references miss all the same."""
+    figures = CacheFigures("paper:next-line", 50, 200, 1000, 0, 6400, 9000, prefetched=50)
+    assert (figures.bytes_from, figures.miss_rate, figures.fits) == (1.0, 0.25, False)
+
+
+def test_simulations_of_several_threads_say_how_caches_are_coherent():
+    """Counts of one thread are those of versions that did not say so; of several they are not."""
+    launcher = Launcher(caches.resolve("paper"))
+    assert "coherence" not in launcher.simulation(1)
+    assert launcher.simulation(2) == {**launcher.simulation(1), "coherence": "write-invalidate"}
+    assert Launcher().simulation(2) == {}

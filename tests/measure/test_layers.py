@@ -112,7 +112,8 @@ def test_layers_that_differ_are_not_put_side_by_side():
         "backend": "torch", "precision": "f32", "threads": 1,
     }  # fmt: skip
     one = {"name": "a", "kind": "K", "modules": ["a"], "macs": 4, "seconds": 1.0, "counts": {}}
-    counted = {**one, "counts": {"LLC-misses": 9, "LLC-writebacks": 1, "instructions": 5}}
+    counts = {"LLC-misses": 9, "LLC-prefetch-misses": 3, "LLC-writebacks": 1, "instructions": 5}
+    counted = {**one, "counts": counts}
     timed = {**base, "launcher": "native", "latency_s": [1.0], "layers": [one]}
     count = {"event": "LLC-misses", "samples": [9], "source": "simulated"}
     for name, misses in (("a", 9), ("b", None)):
@@ -120,4 +121,5 @@ def test_layers_that_differ_are_not_put_side_by_side():
         records = [results.Record.from_dict(json.loads(json.dumps(each))) for each in (timed, simulated)]
         (found,) = by_layer.of_records(records)
         assert [(layer.seconds, layer.misses) for layer in found.layers] == [(1.0, misses)]
+        assert found.layers[0].memory_bytes == (misses and 64 * (9 + 3 + 1))
     assert found.latency_s == 1.0
