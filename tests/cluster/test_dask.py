@@ -270,3 +270,13 @@ def test_a_point_is_timed_by_a_worker(client, tmp_path):
     assert record.output_error == 0  # native PyTorch is what it is compared with
     assert record.machine["cpu"] == describe().machine["cpu"]
     assert list(ff.study(**asked)) == [record]
+
+
+def test_what_dask_sets_for_its_workers_is_not_measured_with(monkeypatch):
+    """Its documentation, of `distributed.nanny.pre-spawn-environ`; what a user has set stays."""
+    pytest.importorskip("distributed")
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    dask_pool._undo_environment()
+    assert "MALLOC_TRIM_THRESHOLD_" not in os.environ
+    assert os.environ["OMP_NUM_THREADS"] == "2"

@@ -14,6 +14,7 @@ from formfn_profile.errors import MeasurementError, NetworkError, ResultsError
 from formfn_profile.execution import record_of
 from formfn_profile.measuring.protocol import Protocol
 from formfn_profile.plan import Plan
+from formfn_profile.reporting import content
 
 TAG = "MEANT"
 
@@ -178,3 +179,15 @@ def test_records_are_of_the_machine_that_timed_them():
     )
     with pytest.raises(ResultsError, match="2 machines"):
         gather.one_machine([record_of(timed, plan, "", near), record_of(timed, plan, "", far)])
+
+
+def test_a_report_names_the_machine_that_timed():
+    """The file may begin with what another one simulated."""
+    plan = plan_of(1)
+    timed, simulated = plan.tasks()
+    records = [
+        record_of(simulated, plan, "", machine_of("far")),
+        record_of(timed, plan, "", machine_of("near")),
+    ]
+    assert content._timed_on(records)["cpu"] == "near"
+    assert content._timed_on(records[:1])["cpu"] == "far"
