@@ -195,9 +195,7 @@ class Record:
         machine and its software.
         """
         settings = json.dumps(_plain([self.caches, self.simulation]), sort_keys=True)
-        own = (OWN_SOFTWARE.get(name, ()) for name in (self.backend, self.precision))
-        names = (*MACHINE, *(package for each in own for package in each))
-        machine = tuple(self.machine.get(name) for name in names)
+        machine = tuple(self.machine.get(name) for name in machine_keys(self.backend, self.precision))
         return (*self.key, self.launcher, self.isa_cap, self.process, settings, machine)
 
     @property
@@ -313,6 +311,11 @@ class Row:
         if found.flops is None and self.counted and self.counted.flops is not None:
             return self.counted
         return found
+
+
+def machine_keys(backend: str, precision: str) -> tuple[str, ...]:
+    """Return what makes two records of a backend in a precision measurements on the same machine."""
+    return (*MACHINE, *OWN_SOFTWARE.get(backend, ()), *OWN_SOFTWARE.get(precision, ()))
 
 
 def pair(records: Iterable[Record]) -> list[Row]:

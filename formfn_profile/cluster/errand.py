@@ -12,7 +12,7 @@ from formfn_profile.errors import MeasurementError
 from formfn_profile.execution import Study
 from formfn_profile.measuring.machine import machine, software
 from formfn_profile.progress import Progress
-from formfn_profile.results import MACHINE, OWN_SOFTWARE
+from formfn_profile.results import machine_keys
 
 if TYPE_CHECKING:
     from formfn_profile.plan import Plan, Task
@@ -42,8 +42,7 @@ class Errand:
     @classmethod
     def of(cls, task: Task, number: int, plan: Plan, run_id: str, versions: Versions) -> Errand:
         """Return the errand that does a task of a plan."""
-        backend = task.point.backend
-        names = (*(name for name in versions if name in MACHINE), *OWN_SOFTWARE.get(backend, ()))
+        names = machine_keys(task.point.backend, task.point.precision)
         return cls(
             number=number,
             plan=replace(plan, points=(task.point,)),
@@ -51,7 +50,7 @@ class Errand:
             process=task.process,
             tied=task.phase.tied,
             run_id=run_id,
-            versions={name: versions.get(name) for name in names},
+            versions={name: versions[name] for name in names if name in versions},
         )
 
 

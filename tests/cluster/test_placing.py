@@ -77,10 +77,11 @@ def test_a_worker_with_another_torch_gets_no_point_of_the_study():
 
 
 def test_an_errand_asks_for_the_versions_that_its_backend_is_measured_with():
-    versions = {"torch": "2.13", "openvino": "2026.4", "onnxruntime": "1.32", "formfn_profile": "0.1"}
+    always = {"torch": "2.13", "openvino": "2026.4", "formfn_profile": "0.1"}
+    versions = {**always, "onnxruntime": "1.32", "nncf": "3.2"}
     plan = plan_of(1)
     made = Errand.of(next(plan.tasks()), 0, plan, "run", versions)
-    assert made.versions == {name: versions[name] for name in ("torch", "openvino", "formfn_profile")}
+    assert made.versions == always
 
 
 def test_a_tag_on_another_kind_of_machine_is_left_out():
