@@ -48,7 +48,8 @@ def connected(executor: Client | str) -> Iterator[Client]:
             "a Dask cluster needs dask.distributed, which is not installed. Run: pip install"
             " 'formfn-profile[cluster]'"
         ) from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told in our words
+    for name in ("distributed", "distributed.client"):  # what matters is told in our words
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client = Client(f"tcp://{address[1]}", timeout=CONNECT_WITHIN_S, set_as_default=False)
     except (OSError, asyncio.TimeoutError, ValueError):

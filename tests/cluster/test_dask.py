@@ -9,6 +9,7 @@ measure as cluster_work does.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -82,7 +83,11 @@ class LocalDask:
         finally:
             file.unlink(missing_ok=True)
 
-    def end(self):
+    @property
+    def address(self):
+        return json.loads(self._file.read_text())["address"].replace("tcp://", "dask://")
+
+    def close(self):
         for process in self.processes.values():
             process.kill()
             process.wait()
@@ -102,7 +107,7 @@ def dask(tmp_path_factory):
     made.worker("tagged", "--resources", f"{TAG}=1")
     made.worker("other")
     yield made
-    made.end()
+    made.close()
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +207,27 @@ def test_a_worker_that_cannot_simulate_is_told_and_gets_no_more(dask, client, tm
     assert by_worker(found)["other"] == []
     (note,) = [note for note in progress.notes if "gets no more to be simulated" in note]
     assert note.endswith("no simulator is here")
+
+
+def test_a_scheduler_that_dies_ends_the_study_in_one_line(tmp_path, capfd):
+    """Whatever Dask logs; the point that the worker had is not recorded."""
+    own = LocalDask(tmp_path)
+    own.worker("tagged", "--resources", f"{TAG}=1")
+
+    def kill():
+        wait_until(own.signal("begun", "tagged").exists)
+        own.processes["scheduler"].kill()
+
+    out = tmp_path / "r.jsonl"
+    with own.told("hold", "tagged"), contextlib.closing(own), dask_client.connected(own.address) as made:
+        killer = threading.Thread(target=kill)
+        killer.start()
+        pool = dask_pool.DaskPool(made, TAG, work=cluster_work.work)
+        with pytest.raises(MeasurementError, match="the connection to the Dask scheduler is lost"):
+            carried_out(pool, plan_of(2), out)
+        killer.join()
+    assert not out.exists()
+    assert capfd.readouterr().err == ""
 
 
 def test_a_point_that_kills_its_workers_is_given_up(client, monkeypatch):
