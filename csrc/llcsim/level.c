@@ -71,10 +71,10 @@ Slot level_remove(Level *level, uint64_t line)
 {
     const uint64_t set = level_set(level, line);
     Slot *slots = level->slots + set * level->stride;
-    unsigned way = level_find(level, set, line);
 
-    if (way == level->ways)
+    if (!level_holds(level, line))
         return 0;
+    unsigned way = level_find(level, set, line);
     const Slot removed = slots[way];
     if (level->tree == 0)
         for (; way + 1 < level->ways; way++)

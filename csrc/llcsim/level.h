@@ -86,9 +86,18 @@ INLINE unsigned level_find(const Level *level, uint64_t set, uint64_t line)
     return way;
 }
 
+typedef Slot Four __attribute__((vector_size(16), aligned(4), may_alias));
+typedef uint64_t Two __attribute__((vector_size(16)));
+
 INLINE int level_holds(const Level *level, uint64_t line)
 {
-    return level_find(level, level_set(level, line), line) != level->ways;
+    const Slot *slots = level->slots + level_set(level, line) * level->stride;
+    const Four wanted = (Four){0} + (slot_of(line) | DIRTY);
+    Four found = {0};
+
+    for (uint32_t i = 0; i < level->stride; i += 4)
+        found |= (Four)((*(const Four *)(slots + i) | DIRTY) == wanted);
+    return (((Two)found)[0] | ((Two)found)[1]) != 0;
 }
 
 /* Use a line, filling it if need be. Returns whether it hit; on a miss *evicted is the

@@ -49,15 +49,13 @@ Slot private_remove(Private *p, uint64_t line)
 
 static Slot take(Private *p, uint64_t line)
 {
-    const Slot taken = private_remove(p, line);
     Slot forgotten;
 
-    if (taken != 0)
-        level_use(&p->taken, line, 0, &forgotten);
-    return taken;
+    level_use(&p->taken, line, 0, &forgotten);
+    return private_remove(p, line);
 }
 
-static Slot held(const Private *p, uint64_t line)
+static int holds(const Private *p, uint64_t line)
 {
     return level_holds(&p->l1d, line) || (p->l2.ways != 0 && level_holds(&p->l2, line));
 }
@@ -69,8 +67,8 @@ Event privates_search(Privates *p, const Private *own, Event event)
     Slot found = 0;
 
     for (unsigned i = 0; i < p->n_active; i++)
-        if (p->active[i] != own)
-            found |= takes ? take(p->active[i], line) : held(p->active[i], line);
+        if (p->active[i] != own && holds(p->active[i], line))
+            found |= takes ? take(p->active[i], line) : slot_of(line);
     *found_place(p, line) = line << 33 | (Found)p->turn << 1 | (!takes && found != 0);
     if ((event & NON_TEMPORAL) != 0)
         event |= found & DIRTY;
