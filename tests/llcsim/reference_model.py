@@ -133,7 +133,7 @@ class Cache:
         return lines.remove(line) if line in lines.dirty else None
 
     def __contains__(self, line: int) -> bool:
-        return line in self.set_of(line).dirty
+        return line in self.sets[line % len(self.sets)].dirty
 
 
 class Private:
@@ -148,7 +148,7 @@ class Private:
         self.prefetched: set[int] = set()
 
     def __contains__(self, line: int) -> bool:
-        return any(line in cache for cache in self.caches)
+        return line in self.last or line in self.l1d
 
     def remove(self, line: int) -> bool:
         """Take a line out of all caches. Returns whether a copy was dirty."""
