@@ -181,7 +181,7 @@ def test_precisions_are_points_of_a_study(tmp_path):
     assert quantized["status"] == "ok"
     assert quantized["quantize_s"] > 0
     assert quantized["operation_macs"]["int8"] == quantized["macs"]
-    assert 1e-4 < quantized["output_error"] < 0.9
+    assert 1e-4 < quantized["output_error"] < 1
     assert {r["quantize_s"] for r in found.values()} == {None}
     refused = found["torch", "int8"]
     assert (refused["status"], refused["reason"]) == (
