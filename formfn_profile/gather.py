@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from formfn_profile.errors import ResultsError
+from formfn_profile.results import standing
 from formfn_profile.store import load
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ _SAME = ("cpu", "caches", "architecture")
 def gather(paths: Iterable[Path]) -> list[Record]:
     """
     Return the records of these files, in the order they were measured: those of one file in its order,
-    whatever the clock said (it may have been set back), several files by their times.
+    whatever the clock said (it may have been set back), several files by their times. Failures of what was
+    measured at another time are left out.
 
     Raises:
         ResultsError: A file cannot be read, holds no record, or another machine's.
@@ -37,7 +39,7 @@ def gather(paths: Iterable[Path]) -> list[Record]:
         times += itertools.accumulate((record.time for record in found), max)
     ordered = [record for _, record in sorted(zip(times, records, strict=True), key=lambda pair: pair[0])]
     _refuse_several_machines(ordered)
-    return ordered
+    return standing(ordered)
 
 
 def one_machine(records: Iterable[Record]) -> list[Record]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from formfn_profile import store
 from formfn_profile.progress import Progress
+from formfn_profile.results import standing
 from formfn_profile.store import Store
 
 if TYPE_CHECKING:
@@ -60,4 +61,4 @@ def measured(plan: Plan, why: str, path: Path | None, where: Here | Pool, *, qui
         progress = stack.enter_context(contextlib.closing(Progress(len(study.left), quiet=quiet)))
         found = stack.enter_context(contextlib.closing(recorded(study, stores, why, progress)))
         records += [record for _, record in found]
-    return records
+    return standing(records)

@@ -338,6 +338,15 @@ def pair(records: Iterable[Record]) -> list[Row]:
     return list(rows.values())
 
 
+def standing(records: Iterable[Record]) -> list[Record]:
+    """Return the records without failures of what another of them has measured."""
+    found = list(records)
+    if not any(record.status == "failed" for record in found):
+        return found
+    measured = {record.identity for record in found if record.status != "failed"}
+    return [record for record in found if record.status != "failed" or record.identity not in measured]
+
+
 def count_from_dict(flat: Mapping[str, Any]) -> Count:
     """Rebuild a count from a JSON object; keys of a newer schema are left out."""
     names = {each.name for each in dataclasses.fields(Count)}

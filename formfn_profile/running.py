@@ -258,10 +258,11 @@ def run(
     exit status: 1 if a point failed.
     """
     from formfn_profile.cluster import Here
+    from formfn_profile.results import standing
 
     check()
     study = (where or Here()).study(plan, [*earlier, *earlier_against], check)
-    records = [*earlier, *_measure(study, why, output)]
+    records = standing([*earlier, *_measure(study, why, output)])
     _tell(records, why, output)
     return 1 if any(record.status == "failed" for record in records) else 0
 

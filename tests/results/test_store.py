@@ -201,6 +201,19 @@ def test_records_without_a_number_are_written_as_none(make, tmp_path):
     assert found.output_error is None
 
 
+def test_a_failure_stands_until_the_point_is_measured(make, tmp_path):
+    """Of another point, or of another process of the same, it stays."""
+    failed = [
+        make(status="failed", reason="it died", **other) for other in ({}, {"depth": 9}, {"process": 1})
+    ]
+    with Store(tmp_path / "records") as file:
+        for record in failed:
+            file.append(record)
+        assert gather([tmp_path / "records"]) == failed
+        file.append(measured := make(latency_s=(1.0,)))
+    assert gather([tmp_path / "records"]) == [*failed[1:], measured]
+
+
 def test_a_clock_set_back_leaves_the_order_of_a_file(make, tmp_path):
     """Of two measurements of a point the later counts: the one further down, whatever time it bears."""
     ticks = (0, 100, 50, 60)
