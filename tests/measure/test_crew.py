@@ -163,14 +163,24 @@ def test_a_clock_set_back_changes_no_limit(outcomes, monkeypatch):
     assert [one.result for one in outcomes("pass", time_limit=30.0)] == [{"answer": 0}, {"answer": 1}]
 
 
-def finished(tmp_path, outcome, reference=None):
+def finished(tmp_path, outcome, reference=None, precision="f32"):
     """The record that a study makes of a job's outcome."""
-    point = Point(PatternSpec("standard", depth=1, width=8, resolution=8, batch=1), "torch", 1, "f32")
+    point = Point(PatternSpec("standard", depth=1, width=8, resolution=8, batch=1), "torch", 1, precision)
     plan = Plan((point,), Protocol(calls=1, seconds=0, warmup_seconds=0), "none")
     made = execution.Study(plan)
     made._progress = Progress(1, quiet=True)
     _, record = made._finish(next(iter(plan.tasks())), Prepared(reference=reference), outcome, 0.0)
     return record
+
+
+@pytest.mark.parametrize("precision", execution.OUTPUT_LIMITS)
+def test_no_output_at_all_is_refused_in_every_precision(precision, tmp_path):
+    """Zeros are off by the largest value itself: an error of 1."""
+    np.save(tmp_path / "output.npy", np.zeros(2, np.float32))
+    job = Job(0, "torch", "", 1, str(tmp_path / "output.npy"))
+    record = finished(tmp_path, Outcome(job, {"latency_s": [0.5]}), np.float32([1.0, 0.5]), precision)
+    assert (record.status, record.output_error) == ("failed", 1.0)
+    assert "off native PyTorch's by 1 of its largest value" in record.reason
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
