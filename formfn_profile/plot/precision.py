@@ -73,11 +73,12 @@ def precision_figure(records: Iterable[Record]) -> Figure:
     left, right = grid[0]
     _draw(
         left,
-        [(bar, bar.gain.value if bar.gain else None) for bar in bars],
+        [(bar, (bar.gain.value, bar.gain.high) if bar.gain else None) for bar in bars],
         lambda gain: f"{digits(gain)}x",
         "no gain",
     )
-    _draw(right, [(bar, bar.misses) for bar in bars], quantity, "not counted")
+    counted = [(bar, None if bar.misses is None else (bar.misses, bar.misses)) for bar in bars]
+    _draw(right, counted, quantity, "not counted")
     for bar in bars:
         if bar.gain:
             left.hlines(bar.at, bar.gain.low, bar.gain.high, color=style.BLACK, linewidth=1.2)
@@ -144,17 +145,22 @@ def _bars(points: Sequence[Observation], every: Sequence[Observation], cache: st
 
 
 def _draw(
-    axes: Axes, bars: Sequence[tuple[_Bar, float | None]], written: Callable[[float], str], absent: str
+    axes: Axes,
+    bars: Sequence[tuple[_Bar, tuple[float, float] | None]],
+    written: Callable[[float], str],
+    absent: str,
 ) -> None:
-    values = [value for _, value in bars if value]
+    """Draw each bar to its value, which is written behind the end of what is drawn there."""
+    values = [each[0] for _, each in bars if each and each[0]]
     low, high = (min(values), max(values)) if values else (1.0, 10.0)
-    style.log_axis(axes.xaxis, low / 1.8, high * 2.4, 1.0)
-    for bar, value in bars:
+    style.log_axis(axes.xaxis, low / 1.8, high * max(2.4, (high / low) ** 0.2), 1.0)
+    for bar, each in bars:
+        value, end = each or (None, None)
         if value:
             axes.barh(bar.at, value, height=0.84, **bar.look)
         axes.annotate(
             absent if value is None else written(value),
-            (value or low / 1.8, bar.at),
+            (end or low / 1.8, bar.at),
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
