@@ -98,6 +98,18 @@ class Study:
         wanted = filter(self.wanted, self.plan.tasks())
         return [task for task in wanted if self._record(task).identity not in self.done]
 
+    def ready(self, progress: Progress) -> None:
+        """
+        Build the simulator if it is wanted.
+
+        Raises:
+            PerfCountersError: It cannot be built.
+        """
+        if any(task.phase.launcher.processors for task in self.left):
+            from perfcounters import simulator
+
+            simulator.ensure_built(progress=progress.note)
+
     def records(self, progress: Progress) -> Generator[tuple[Task, Record]]:
         """
         Measure everything and yield each record, with the task it is of, as soon as there is one.
@@ -105,16 +117,9 @@ class Study:
         Timed points come first, one at a time, a depth's backends one after the other, and the whole round
         again in fresh processes; then what the simulator counts, side by side. What fails is a record with
         the reason. Closing the iterator ends every process it started.
-
-        Raises:
-            PerfCountersError: The simulator cannot be built.
         """
         self._progress = progress
         left = self.left
-        if any(task.phase.launcher.processors for task in left):
-            from perfcounters import simulator
-
-            simulator.ensure_built(progress=progress.note)
         for task in left:
             self._progress.estimate.plan((task.phase.name, task.point.backend), task.point.size)
         with (

@@ -35,6 +35,7 @@ def recorded(
         MeasurementError: No worker of a cluster can measure what is left.
         PerfCountersError: The simulator cannot be built.
     """
+    study.ready(progress)
     notices = [store.notice for store in stores.values()]
     for line in filter(None, (*notices, f"Counts: {study.plan.counters}. {why}")):
         progress.note(line)

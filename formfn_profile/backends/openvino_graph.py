@@ -95,11 +95,14 @@ def executed(compiled: Any, request: Any) -> list[tuple[str, str, Any]]:
 def macs(layer: Any) -> int | None:
     """
     Multiply-accumulations of a layer, from its shapes: each value of the output takes its share of the
-    weights. None for a layer whose work is not told so (a product of two activations), 0 for one without.
+    weights. None for a layer whose work is not told so (a product of two activations, a layer on a GPU,
+    which shows no weights), 0 for one without.
     """
     kind = layer.get_rt_info()["layerType"].astype(str)
     if kind not in ("Convolution", "FullyConnected"):
         return None if kind in ("Deconvolution", "MatMul", "Subgraph") else 0
+    if layer.get_input_size() == 1:
+        return None
     weights, out = (prod(port.get_shape()) for port in (layer.input(1), layer.output(0)))
     channels = layer.output(0).get_shape()[1 if kind == "Convolution" else -1]
     return int(out * weights // channels)

@@ -113,6 +113,9 @@ class Dispatch:
 
         return [task for task in self.plan.tasks() if not is_done(task)]
 
+    def ready(self, progress: Progress) -> None:
+        """Leave it to the workers: each builds what it needs."""
+
     def records(self, progress: Progress) -> Generator[tuple[Task, Record]]:
         """
         Yield each record, with the task it is of, as soon as it has come. What fails is a record with the

@@ -87,7 +87,9 @@ def measure(errand: Errand, check: Callable[[], None]) -> dict[str, Any]:
         return (task.phase.name, task.process) == (errand.phase, errand.process)
 
     study = Study(errand.plan, check, run_id=errand.run_id, wanted=wanted)
-    with contextlib.closing(study.records(Progress(1, quiet=True))) as found:
+    progress = Progress(1, quiet=True)
+    study.ready(progress)
+    with contextlib.closing(study.records(progress)) as found:
         _, record = next(found)
     return record.to_dict()
 
