@@ -125,7 +125,7 @@ def measure(  # noqa: PLR0913 - what a measurement may be asked for
         time_limit=time_limit,
         settings=Settings(curve=curve, fixed_layout=fixed_layout),
     )
-    return _carry_out(plan, chosen.why, out, progress=progress)
+    return _carry_out(plan, chosen.why, out, cluster.Here(), progress=progress)
 
 
 # Long: each keyword has its line, and one that says what it is.
@@ -214,7 +214,7 @@ def study(  # noqa: PLR0913 - every axis of the grid
             time_limit=time_limit,
             settings=Settings(curve=curve, fixed_layout=fixed_layout),
         )
-        return _carry_out(plan, chosen.why, out, progress=progress, where=where)
+        return _carry_out(plan, chosen.why, out, where, progress=progress)
 
 
 def layers(  # noqa: PLR0913 - what a measurement may be asked for
@@ -267,7 +267,7 @@ def layers(  # noqa: PLR0913 - what a measurement may be asked for
     )
     chosen = source.choose(counters, cache=cache)
     plan = Plan(points, protocol, chosen.counters, chosen.processors, time_limit=time_limit, layers=calls)
-    return _carry_out(plan, chosen.why, out, progress=progress)
+    return _carry_out(plan, chosen.why, out, cluster.Here(), progress=progress)
 
 
 def load(*paths: str | os.PathLike[str]) -> Results:
@@ -382,14 +382,14 @@ def _carry_out(
     plan: Plan,
     why: str,
     out: str | os.PathLike[str] | None,
+    where: Here | Pool,
     *,
     progress: bool,
-    where: Here | Pool | None = None,
 ) -> Results:
     from formfn_profile import backends, recording
 
     for point in plan.points:
         backends.get(point.backend)
     path = None if out is None else Path(out)
-    records = recording.measured(plan, why, path, where or cluster.Here(), quiet=not progress)
+    records = recording.measured(plan, why, path, where, quiet=not progress)
     return display.Results(tuple(records), why)

@@ -53,9 +53,11 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profil
 
 def _run(options: argparse.Namespace, check: Callable[[], None]) -> int:
     from formfn_profile import by_layer, layer_table, plot
+    from formfn_profile.cluster import Here
 
+    here = Here()
     points = _points(options)
-    source = running.choose_source(options)
+    source = running.choose_source(options, here)
     plan = running.make_plan(options, points, source)
     out = options.out or running.fresh("layers", points)
     picture = None if options.no_plot else options.plot or out.with_suffix(".png")
@@ -66,7 +68,7 @@ def _run(options: argparse.Namespace, check: Callable[[], None]) -> int:
         tables=lambda records: [layer_table.table(each) for each in by_layer.of_records(records)],
         draw=lambda records: plot.layers_figure(by_layer.of_records(records)),
     )
-    return running.run(plan, source.why, show, check)
+    return running.run(plan, source.why, show, check, here)
 
 
 def _points(options: argparse.Namespace) -> tuple[Point, ...]:

@@ -68,13 +68,16 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m formfn_profil
 
 
 def _run(options: argparse.Namespace, check: Callable[[], None]) -> int:
+    from formfn_profile.cluster import Here
+
+    here = Here()
     points = _points(options)
-    source = running.choose_source(options)
+    source = running.choose_source(options, here)
     plan = running.make_plan(options, points, source)
     out = options.out or running.fresh("llc", points)
     drawn = options.pattern and not options.no_plot
     output = running.Output(out, options.plot or out.with_suffix(".png") if drawn else None, options.json)
-    return running.run(plan, source.why, output, check)
+    return running.run(plan, source.why, output, check, here)
 
 
 def _points(options: argparse.Namespace) -> tuple[Point, ...]:

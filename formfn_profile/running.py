@@ -205,13 +205,11 @@ def model_specs(options: argparse.Namespace, sources: Sequence[str], batch: int 
     return [models.resolve(each, inputs, batch=batch, trust=options.trust) for each in sources]
 
 
-def choose_source(options: argparse.Namespace, where: Here | Pool | None = None) -> Source:
-    """Choose where counts come from, as the options want it, `where` points are timed: here if not given."""
+def choose_source(options: argparse.Namespace, where: Here | Pool) -> Source:
+    """Choose where counts come from, as the options want it, `where` points are timed."""
     from formfn_profile import source
-    from formfn_profile.cluster import Here
 
-    ask = (where or Here()).ask
-    chosen: Source = ask(
+    chosen: Source = where.ask(
         source.choose, options.counters, cache=options.cache, l2=options.l2, curve=options.curve
     )
     return chosen
@@ -248,20 +246,19 @@ def run(
     why: str,
     output: Output,
     check: Callable[[], None],
+    where: Here | Pool,
     earlier: Collection[Record] = (),
     earlier_against: Collection[Record] = (),
-    where: Here | Pool | None = None,
 ) -> int:
     """
-    Carry a plan out, here or `where` else, each record on disk before the next starts, and print what was
-    found; `earlier` records of the same file are not measured again, and shown with the new ones. Return the
-    exit status: 1 if a point failed.
+    Carry a plan out `where` points are measured, each record on disk before the next starts, and print what
+    was found; `earlier` records of the same file are not measured again, and shown with the new ones. Return
+    the exit status: 1 if a point failed.
     """
-    from formfn_profile.cluster import Here
     from formfn_profile.results import standing
 
     check()
-    study = (where or Here()).study(plan, [*earlier, *earlier_against], check)
+    study = where.study(plan, [*earlier, *earlier_against], check)
     records = standing([*earlier, *_measure(study, why, output)])
     _tell(records, why, output)
     return 1 if any(record.status == "failed" for record in records) else 0

@@ -115,7 +115,7 @@ def _study(options: argparse.Namespace, where: Here | Pool, check: Callable[[], 
         against = options.against_out or out.with_name(f"{out.stem}-against{out.suffix}")
     earlier, of_other = (store.load(file) if file and file.exists() else [] for file in (out, against))
     output = running.Output(out, as_json=options.json, against=against)
-    return running.run(plan, source.why, output, check, earlier, of_other, where)
+    return running.run(plan, source.why, output, check, where, earlier, of_other)
 
 
 def _points(options: argparse.Namespace) -> tuple[Point, ...]:
