@@ -11,7 +11,7 @@ from formfn_profile.results import standing
 from formfn_profile.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
     from pathlib import Path
 
     from formfn_profile.cluster import Here
@@ -46,6 +46,23 @@ def recorded(
             yield task, record
 
 
+@contextlib.contextmanager
+def opened(
+    study: Study | Dispatch, files: Mapping[str | None, Path], why: str, *, quiet: bool = False
+) -> Iterator[Iterator[tuple[Task, Record]]]:
+    """
+    Open the files that records go to, by interpreter as `recorded` has them, and give the records that it
+    yields. How far it has come is said, unless `quiet`.
+
+    Raises:
+        ResultsError: A file cannot be written, or another process is writing it.
+    """
+    with contextlib.ExitStack() as stack:
+        stores = {interpreter: stack.enter_context(Store(path)) for interpreter, path in files.items()}
+        progress = stack.enter_context(contextlib.closing(Progress(len(study.left), quiet=quiet)))
+        yield stack.enter_context(contextlib.closing(recorded(study, stores, why, progress)))
+
+
 def measured(plan: Plan, why: str, path: Path | None, where: Here | Pool, *, quiet: bool) -> list[Record]:
     """
     Carry out what is left of a plan and return all of its records: those that the file `path` holds and the
@@ -57,9 +74,6 @@ def measured(plan: Plan, why: str, path: Path | None, where: Here | Pool, *, qui
     """
     records = store.load(path) if path and path.exists() else []
     study = where.study(plan, records, lambda: None)
-    with contextlib.ExitStack() as stack:
-        stores: dict[str | None, Store] = {None: stack.enter_context(Store(path))} if path else {}
-        progress = stack.enter_context(contextlib.closing(Progress(len(study.left), quiet=quiet)))
-        found = stack.enter_context(contextlib.closing(recorded(study, stores, why, progress)))
+    with opened(study, {None: path} if path else {}, why, quiet=quiet) as found:
         records += [record for _, record in found]
     return standing(records)

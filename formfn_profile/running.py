@@ -5,7 +5,6 @@ points to records on disk and what is printed.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import json
 import sys
@@ -265,19 +264,15 @@ def run(
 
 
 def _measure(study: Study | Dispatch, why: str, output: Output) -> list[Record]:
-    from formfn_profile.progress import Progress
-    from formfn_profile.recording import recorded
-    from formfn_profile.store import Store
+    from formfn_profile import recording
 
+    files: dict[str | None, Path] = {None: output.records}
+    if study.plan.against and output.against:
+        files[study.plan.against] = output.against
     records = []
-    with contextlib.ExitStack() as stack:
-        stores: dict[str | None, Store] = {None: stack.enter_context(Store(output.records))}
-        if study.plan.against and output.against:
-            stores[study.plan.against] = stack.enter_context(Store(output.against))
+    with recording.opened(study, files, why) as found:
         if output.picture:
             _check_writable(output.picture)
-        progress = stack.enter_context(contextlib.closing(Progress(len(study.left))))
-        found = stack.enter_context(contextlib.closing(recorded(study, stores, why, progress)))
         for task, record in found:
             if task.phase.interpreter is None:
                 records.append(record)
