@@ -117,13 +117,33 @@ def client(dask):
         yield made
 
 
+@pytest.fixture
+def pool(client):
+    return dask_pool.DaskPool(client, TAG, work=cluster_work.work)
+
+
+@pytest.fixture
+def once_begun(dask):
+    """Return a function that makes a `check`, which raises an exception once "tagged" has begun a point."""
+    begun = dask.signal("begun", "tagged")
+    begun.unlink(missing_ok=True)
+
+    def made(error):
+        def check():
+            if begun.exists():
+                raise error
+
+        return check
+
+    return made
+
+
 def by_worker(records):
     return {name: [r for r in records if r.conditions["worker"] == name] for name in ("tagged", "other")}
 
 
-def test_what_is_timed_goes_to_the_tagged_worker_alone(dask, client, tmp_path):
+def test_what_is_timed_goes_to_the_tagged_worker_alone(pool, tmp_path):
     """One at a time, with nothing simulated there before the last is timed; the other simulates meanwhile."""
-    pool = dask_pool.DaskPool(client, TAG, work=cluster_work.work)
     found = carried_out(pool, plan_of(6), tmp_path / "r.jsonl")
     timed = [record for record in found if record.launcher == "native"]
     simulated = by_worker([record for record in found if record.launcher == "llcsim"])
@@ -162,19 +182,12 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(dask, client, tmp_pat
     assert carried_out(pool, plan, out) == []
 
 
-def test_the_second_wish_to_stop_ends_what_workers_do(dask, client, tmp_path):
+def test_the_second_wish_to_stop_ends_what_workers_do(dask, pool, once_begun, tmp_path):
     """The iterator is closed while a worker holds a point: it stops, and what was done is kept."""
     out = tmp_path / "r.jsonl"
-    pool = dask_pool.DaskPool(client, TAG, work=cluster_work.work)
-    dask.signal("begun", "tagged").unlink(missing_ok=True)
-
-    def check():
-        if dask.signal("begun", "tagged").exists():
-            raise SystemExit(143)
-
     with dask.told("hold", "tagged"):
         with pytest.raises(SystemExit):
-            carried_out(pool, plan_of(2), out, check=check)
+            carried_out(pool, plan_of(2), out, check=once_begun(SystemExit(143)))
         wait_until(dask.signal("stopped", "tagged").exists)
     assert all(record.launcher == "llcsim" for record in store.load(out))
     carried_out(pool, plan_of(2), out)
@@ -183,25 +196,17 @@ def test_the_second_wish_to_stop_ends_what_workers_do(dask, client, tmp_path):
     )
 
 
-def test_ctrl_c_finishes_what_is_under_way_and_begins_no_other(dask, client, tmp_path):
+def test_ctrl_c_finishes_what_is_under_way_and_begins_no_other(pool, once_begun, tmp_path):
     out = tmp_path / "r.jsonl"
-    pool = dask_pool.DaskPool(client, TAG, work=cluster_work.work)
-    dask.signal("begun", "tagged").unlink(missing_ok=True)
-
-    def check():
-        if dask.signal("begun", "tagged").exists():
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        carried_out(pool, plan_of(20, simulated=False), out, check=check)
+        carried_out(pool, plan_of(20, simulated=False), out, check=once_begun(KeyboardInterrupt()))
     assert [record.depth for record in store.load(out)] == [1]
 
 
-def test_a_worker_that_cannot_simulate_is_told_and_gets_no_more(dask, client, tmp_path):
+def test_a_worker_that_cannot_simulate_is_told_and_gets_no_more(dask, pool, tmp_path):
     """As without Valgrind: its points go to another, and none is recorded as failed."""
     progress = Listening()
     with dask.told("refuses", "other"):
-        pool = dask_pool.DaskPool(client, TAG, work=cluster_work.work)
         found = carried_out(pool, plan_of(3), tmp_path / "r.jsonl", progress=progress)
     assert [record.status for record in found] == ["ok"] * 6
     assert by_worker(found)["other"] == []
@@ -230,9 +235,8 @@ def test_a_scheduler_that_dies_ends_the_study_in_one_line(tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_a_point_that_kills_its_workers_is_given_up(client, monkeypatch):
+def test_a_point_that_kills_its_workers_is_given_up(pool):
     """After the third: it is not tried for ever."""
-    pool = dask_pool.DaskPool(client, TAG, work=cluster_work.work)
     plan = plan_of(1)
     errand = Errand.of(next(plan.tasks()), 0, plan, "run", {})
     worker = dask_workers.Worker("tcp://x", 1, tagged=True, what=pool.timing()[0])
@@ -254,9 +258,8 @@ def test_without_a_tagged_worker_it_is_refused_in_one_line(client, monkeypatch):
     assert "\n" not in said
 
 
-def test_what_no_worker_may_do_ends_the_study(client, monkeypatch, tmp_path):
+def test_what_no_worker_may_do_ends_the_study(pool, monkeypatch, tmp_path):
     """The tagged ones have gone, say: what the others simulated meanwhile is kept."""
-    pool = dask_pool.DaskPool(client, TAG, work=cluster_work.work)
     monkeypatch.setattr(dask_pool, "WORKERS_WITHIN_S", 0.0)
     monkeypatch.setattr(dask_workers.Workers, "tagged", property(lambda self: []))
     for worker in pool._workers._there.values():
