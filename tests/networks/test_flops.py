@@ -2,23 +2,13 @@
 
 import pytest
 import torch
+from function_module import Call
 from torch import nn
 from torch.nn import functional as F
 
 from formfn_profile import flops
 
 X = torch.zeros(1, 4, 16, 16)
-
-
-class Call(nn.Module):
-    """A function as a module."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs):
-        return self.function(*inputs)
 
 
 class Twice(nn.Module):

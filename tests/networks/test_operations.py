@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from function_module import Call
 from torch import nn
 from torch.nn import functional as F
 
@@ -31,15 +32,6 @@ LAYERS = {
     "ReLU in place": (nn.ReLU(inplace=True), ("activation", 0, IMAGE, IMAGE)),
     "pool": (nn.AvgPool2d(6), ("other", 0, IMAGE, 32)),
 }
-
-
-class Call(nn.Module):
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs):
-        return self.function(*inputs)
 
 
 @pytest.mark.parametrize("name", LAYERS)
