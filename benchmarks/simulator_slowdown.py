@@ -1,12 +1,12 @@
 """
 How much slower a call is under llcsim, and under Callgrind, than natively on the same instruction set.
 
-Run: python benchmarks/simulator_slowdown.py [PATTERN,PATTERN... [DEPTH]] [--callgrind]
+Run: python benchmarks/simulator_slowdown.py [PATTERN,PATTERN... [DEPTH]] [--curve] [--callgrind]
 Prints, for both backends, seconds a call and the ratio to the native call (AVX2, one thread, batch 1,
 width 64, 112x112), under llcsim with recording off and on, the median and the worst ratio at the end.
 A recorded call ends when the model has seen all of it. Beside the ratio of recorded to off stand those of
 processor time, of the program's thread and of the model's: where other programs have the second processor,
-the sum of the two is what a recorded call takes.
+the sum of the two is what a recorded call takes. --curve records once more with the whole miss curve.
 Callgrind emulates each fused multiply-add in C: reckon with a minute a call.
 """
 
@@ -67,12 +67,12 @@ def child(kind: str, backend: str, prepared: str) -> None:
         print(timed(session.infer, 20)[0])
 
 
-def measured(kind: str, backend: str, prepared: Path) -> list[float]:
+def measured(kind: str, backend: str, prepared: Path, *, curve: bool = False) -> list[float]:
     """Run one kind; seconds a call, for llcsim what `timed` gives with recording off and on."""
     argv = [sys.executable, __file__, "child", kind, backend, str(prepared)]
     environment = dict(backends.isa_environment("avx2"))
     if kind == "llcsim":
-        argv, more = simulator.command(argv, caches.resolve("paper"))
+        argv, more = simulator.command(argv, caches.resolve("paper"), curve=curve)
         environment |= more
     elif kind == "callgrind":
         argv = [*CALLGRIND, *argv]
@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> None:
     """Print the table."""
     words = [a for a in arguments if not a.startswith("--")]
     names = words[0].split(",") if words else list(patterns.PATTERNS)
-    slowdowns, ratios = [], []
+    slowdowns, ratios, curves = [], [], []
     for name in names:
         spec = patterns.PatternSpec(name, int(words[1]) if words[1:] else 10)
         model, x = patterns.build(spec), patterns.example_input(spec)
@@ -96,6 +96,9 @@ def main(arguments: list[str]) -> None:
                 (native,) = measured("native", backend, prepared)
                 off, off_own, on, own, others = measured("llcsim", backend, prepared)
                 rows = {"native": native, "llcsim, off": off, "llcsim, recorded": on}
+                if "--curve" in arguments:
+                    rows["llcsim, curve"] = measured("llcsim", backend, prepared, curve=True)[2]
+                    curves.append(rows["llcsim, curve"] / on)
                 if "--callgrind" in arguments:
                     (rows["callgrind"],) = measured("callgrind", backend, prepared)
             slowdowns.append(on / native)
@@ -107,6 +110,8 @@ def main(arguments: list[str]) -> None:
             print(f"{name} {spec.depth} {backend:13} recorded / off {on / off:19.2f}x  ({parts})", flush=True)
     print(f"slow-down: median {statistics.median(slowdowns):.1f}, worst {max(slowdowns):.1f}")
     print(f"recorded / off: median {statistics.median(ratios):.2f}, worst {max(ratios):.2f}")
+    if curves:
+        print(f"with the curve / without: median {statistics.median(curves):.2f}, worst {max(curves):.2f}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 /* For processors with AVX2. */
 #pragma GCC target("avx2,bmi,bmi2")
-#include "level.h"
+#include "batch.h"
 
 #include <immintrin.h>
 
@@ -9,25 +9,15 @@ INLINE __m256i load8(const Slot *slots)
     return _mm256_loadu_si256((const __m256i *)slots);
 }
 
-INLINE __m128i load4(const Slot *slots)
-{
-    return _mm_loadu_si128((const __m128i *)slots);
-}
-
 INLINE unsigned find(const Slot *slots, Slot key, unsigned n)
 {
     const __m256i dirty = _mm256_set1_epi32(DIRTY), wanted = _mm256_set1_epi32((int)(key | DIRTY));
     unsigned found = 0;
 
 #pragma GCC unroll 4
-    for (unsigned i = 0; i + 8 <= n; i += 8) {
+    for (unsigned i = 0; i < n; i += 8) {
         const __m256i same = _mm256_cmpeq_epi32(_mm256_or_si256(load8(slots + i), dirty), wanted);
         found |= (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(same)) << i;
-    }
-    if (n % 8 != 0) {
-        const __m128i held = _mm_or_si128(load4(slots + n - 4), _mm256_castsi256_si128(dirty));
-        const __m128i same = _mm_cmpeq_epi32(held, _mm256_castsi256_si128(wanted));
-        found |= (unsigned)_mm_movemask_ps(_mm_castsi128_ps(same)) << (n - 4);
     }
     return found;
 }
@@ -40,7 +30,7 @@ INLINE void push(Slot *slots, Slot front, unsigned to, unsigned n)
     __m256i before = _mm256_set1_epi32((int)front);
 
 #pragma GCC unroll 4
-    for (int i = 0; i + 8 <= (int)n; i += 8) {
+    for (int i = 0; i < (int)n; i += 8) {
         const __m256i held = load8(slots + i);
         const __m256i lanes = _mm256_setr_epi32(i, i + 1, i + 2, i + 3, i + 4, i + 5, i + 6, i + 7);
         const __m256i moved = _mm256_permutevar8x32_epi32(_mm256_blend_epi32(held, before, 0x80),
@@ -48,14 +38,6 @@ INLINE void push(Slot *slots, Slot front, unsigned to, unsigned n)
         const __m256i kept = _mm256_cmpgt_epi32(lanes, at);
         _mm256_storeu_si256((__m256i *)(slots + i), _mm256_blendv_epi8(moved, held, kept));
         before = held;
-    }
-    if (n % 8 != 0) {
-        const int i = (int)n - 4;
-        const __m128i held = load4(slots + i), last = _mm256_extracti128_si256(before, 1);
-        const __m128i moved = _mm_shuffle_epi32(_mm_blend_epi32(held, last, 0x8), 0x93);
-        const __m128i kept =
-            _mm_cmpgt_epi32(_mm_setr_epi32(i, i + 1, i + 2, i + 3), _mm256_castsi256_si128(at));
-        _mm_storeu_si128((__m128i *)(slots + i), _mm_blendv_epi8(moved, held, kept));
     }
 }
 
@@ -94,6 +76,14 @@ INLINE unsigned use(Slot *slots, Slot used, unsigned ways, unsigned n)
     const unsigned to = found | 1u << (ways - 1);
     push(slots, used | (found != 0 ? slots[__builtin_ctz(to)] : 0), to, n);
     return found;
+}
+
+/* Whether any word is not 0. */
+INLINE int any(Words words)
+{
+    const __m256i *halves = (const __m256i *)&words;
+    const __m256i both = _mm256_or_si256(_mm256_loadu_si256(halves), _mm256_loadu_si256(halves + 1));
+    return !_mm256_testz_si256(both, both);
 }
 
 #define BATCH batch_avx2

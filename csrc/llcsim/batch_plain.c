@@ -1,5 +1,5 @@
 /* For any processor. */
-#include "level.h"
+#include "batch.h"
 
 INLINE unsigned find(const Slot *slots, Slot key, unsigned n)
 {
@@ -19,6 +19,14 @@ INLINE unsigned use(Slot *slots, Slot used, unsigned ways, unsigned n)
         slots[way] = slots[way - 1];
     slots[0] = used;
     return found;
+}
+
+INLINE int any(Words words)
+{
+    uint64_t bits = 0;
+    for (unsigned i = 0; i < sizeof words / sizeof bits; i++)
+        bits |= words[i];
+    return bits != 0;
 }
 
 #define BATCH batch_plain

@@ -2,68 +2,127 @@
  *
  *     unsigned find(const Slot *slots, Slot key, unsigned n);
  *
- * a bit for each of n slots (a multiple of four, 8 to 32) that is the key, dirty or not;
+ * a bit for each of n slots (8, 16 or 24) that is the key, dirty or not;
  *
  *     unsigned use(Slot *slots, Slot used, unsigned ways, unsigned n);
  *
  * which does the same for n slots of a set with LRU, then has that slot or, if none is the
- * key, the last of the ways replaced by `used`, dirty if either was, and makes it the first. */
+ * key, the last of the ways replaced by `used`, dirty if either was, and makes it the first;
+ *
+ *     int any(Words words);
+ *
+ * whether any of the words is not 0. */
 #include "batch.h"
 
 #define PREFETCH_AHEAD 8
 #define PREFETCH_BLOCK 16
 #define LARGE_LEVEL (1u << 18)
+#define WORDS_AHEAD 128
 
-/* Accesses over two lines, and non-temporal stores. */
-static unsigned uncommon_access(uint64_t *latest, uint64_t mask, uint64_t e,
-                                AccessCounts *counts, Event *out)
+#define NON_TEMPORAL_ENTRY ((uint64_t)ENTRY_NON_TEMPORAL << ENTRY_SIZE_SHIFT)
+
+static unsigned expand_runs(const uint64_t **words, const uint64_t *last, AccessCounts *counts,
+                            uint64_t entries[CHUNK])
 {
-    const uint64_t address = e & ENTRY_ADDRESS_MASK;
-    const uint64_t size = e >> ENTRY_SIZE_SHIFT;
-    const uint64_t bytes = size & (ENTRY_NON_TEMPORAL - 1);
-    const uint64_t last_line = (address + bytes - 1) >> LINE_BITS;
+    const uint64_t *word = *words;
+    uint64_t reads = 0, writes = 0;
     unsigned n = 0;
 
-    if (size >= ENTRY_NON_TEMPORAL) {
-        counts->non_temporal_stores++;
-        counts->non_temporal_bytes += bytes;
+    while (word < last && n <= CHUNK - SHAPE_ACCESSES) {
+        const Shape *const shape = (const Shape *)(uintptr_t)*word++;
+
+        __builtin_prefetch(word + WORDS_AHEAD);
+        if (LIKELY(shape->guarded == 0)) {
+            for (uint32_t i = 0; i < shape->n_accesses; i += GROUP)
+#pragma GCC unroll 8
+                for (uint32_t k = i; k < i + GROUP; k++)
+                    entries[n + k] = word[shape->base[k]] + shape->term[k];
+            n += shape->n_accesses;
+        } else {
+            n += shape_expand_guarded(shape, word, entries + n, counts);
+        }
+        reads += shape->reads;
+        writes += shape->writes;
+        if (UNLIKELY(shape->non_temporal_stores != 0)) {
+            counts->non_temporal_stores += shape->non_temporal_stores;
+            counts->non_temporal_bytes += shape->non_temporal_bytes;
+        }
+        word += shape->n_bases;
     }
-    for (uint64_t line = address >> LINE_BITS; line <= last_line; line++) {
-        const uint64_t seen = (e & ENTRY_WRITE) | line << LINE_BITS;
-        latest[line & mask] = size < ENTRY_NON_TEMPORAL ? seen : NO_LINE;
-        out[n++] = line << EVENT_BITS |
-                   (size >= ENTRY_NON_TEMPORAL ? NON_TEMPORAL : e >> 55 & WRITE);
-    }
+    counts->reads += reads;
+    counts->writes += writes;
+    *words = word;
     return n;
 }
 
-static unsigned filter_accesses(Filter *filter, uint64_t mask, const uint64_t *first,
-                                const uint64_t *last, AccessCounts *counts, Event *out)
+/* Pass on an event, unless it is a repeat; returns where the next one goes. */
+INLINE Event *pass_latest(Event *latest, uint64_t mask, Event event, Event *out)
 {
-    const uint64_t line_bits = ENTRY_ADDRESS_MASK & ~(uint64_t)(LINE_SIZE - 1);
-    uint64_t *const latest = filter->latest;
-    uint64_t writes = 0, none = 0;
-    unsigned n = 0;
+    Event *const before = &latest[event >> EVENT_BITS & mask];
 
-    for (const uint64_t *entry = first; entry < last; entry++) {
-        const uint64_t e = *entry, write = e & ENTRY_WRITE;
-        uint64_t *const before = &latest[e >> LINE_BITS & mask];
+    if (((event ^ *before) & (event | ~(Event)WRITE)) != 0) {
+        /* Another line, or this one made dirty. */
+        *before = event;
+        *out++ = event;
+    }
+    return out;
+}
 
-        writes += write >> 55;
-        if (UNLIKELY((e & (LINE_SIZE - 1)) + (e >> ENTRY_SIZE_SHIFT) - 1 >= LINE_SIZE)) {
-            if (e == 0)
-                none++;
-            else
-                n += uncommon_access(latest, mask, e, counts, out + n);
-        } else if (((e ^ *before) & (line_bits | write)) != 0) {
-            /* Another line, or this one made dirty. */
-            *before = e & (line_bits | ENTRY_WRITE);
-            out[n++] = (e & line_bits) >> (LINE_BITS - EVENT_BITS) | write >> 55;
+/* Any access. What is over two lines is passed on without a look at the second one, which an inclusive
+ * LLC may take away for the first. */
+static Event *filter_any(Event *latest, uint64_t mask, const uint64_t *entries, unsigned n, Event *out)
+{
+    for (unsigned i = 0; i < n; i++) {
+        const uint64_t e = entries[i], address = e & ENTRY_ADDRESS_MASK, size = e >> ENTRY_SIZE_SHIFT;
+        const uint64_t first = address >> LINE_BITS;
+        const uint64_t last = (address + (size & (ENTRY_NON_TEMPORAL - 1)) - 1) >> LINE_BITS;
+        const int past_caches = size >= ENTRY_NON_TEMPORAL;
+        const Event kind = past_caches ? NON_TEMPORAL : e >> 55 & WRITE;
+
+        if (LIKELY(first == last && !past_caches)) {
+            out = pass_latest(latest, mask, first << EVENT_BITS | kind, out);
+            continue;
+        }
+        for (uint64_t line = first; line <= last; line++) {
+            *out = line << EVENT_BITS | kind;
+            latest[line & mask] = past_caches ? NO_LINE : *out;
+            out++;
         }
     }
-    counts->writes += writes;
-    counts->reads += (uint64_t)(last - first) - none - writes;
-    return n;
+    return out;
+}
+
+static unsigned filter_entries(Filter *filter, uint64_t mask, const uint64_t *entries, unsigned n,
+                               Event *out)
+{
+    const uint64_t lines = ENTRY_ADDRESS_MASK & ~(uint64_t)(LINE_SIZE - 1);
+    Event *to = out;
+    unsigned i = 0;
+
+    for (; i + GROUP <= n; i += GROUP) {
+        const Words e = *(const Words *)(entries + i);
+        const Words last = e + ((e >> ENTRY_SIZE_SHIFT) - 1), write = e >> 55 & WRITE;
+        const Words first_line = (e & lines) >> (LINE_BITS - EVENT_BITS) | write;
+        const Words last_line = (last & lines) >> (LINE_BITS - EVENT_BITS) | write;
+        Event first[GROUP], second[GROUP];
+
+        *(Words *)first = first_line;
+        *(Words *)second = last_line;
+        if (UNLIKELY(any(e & NON_TEMPORAL_ENTRY))) {
+            to = filter_any(filter->latest, mask, entries + i, GROUP, to);
+        } else if (any(first_line ^ last_line)) {
+#pragma GCC unroll 8
+            for (unsigned k = 0; k < GROUP; k++) {
+                to = pass_latest(filter->latest, mask, first[k], to);
+                to = pass_latest(filter->latest, mask, second[k], to);
+            }
+        } else {
+#pragma GCC unroll 8
+            for (unsigned k = 0; k < GROUP; k++)
+                to = pass_latest(filter->latest, mask, first[k], to);
+        }
+    }
+    return filter_any(filter->latest, mask, entries + i, n - i, to) - out;
 }
 
 /* Run events through sets with LRU, without a branch on what hits; returns the end of what
@@ -170,12 +229,10 @@ static unsigned pass_events(Level *level, const Event *in, unsigned n, Event *ou
     switch (level->stride) {
     case 8:
         return pass_blocks(level, in, n, out, passed, 8);
-    case 12:
-        return pass_blocks(level, in, n, out, passed, 12);
     case 16:
         return pass_blocks(level, in, n, out, passed, 16);
-    case 20:
-        return pass_blocks(level, in, n, out, passed, 20);
+    case 24:
+        return pass_blocks(level, in, n, out, passed, 24);
     default:
         return pass_any(level, in, n, out, passed);
     }
@@ -239,4 +296,4 @@ static void stack_events(Curve *curve, const Event *in, unsigned n)
     }
 }
 
-const Batch BATCH = {filter_accesses, pass_events, stack_events};
+const Batch BATCH = {expand_runs, filter_entries, pass_events, stack_events};

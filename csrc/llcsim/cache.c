@@ -3,10 +3,6 @@
 
 #include <cpuid.h>
 
-/* Accesses that go through the levels together. Each level passes on two events for
- * one at most. */
-#define CHUNK 1024
-
 /* The last-level caches behind one kind of private caches. */
 typedef struct {
     Level level;
@@ -233,17 +229,19 @@ static void run_hierarchy(Hierarchy *h, const Event *events, unsigned n)
 
 void cache_consume(const uint64_t *first, const uint64_t *last)
 {
+    static uint64_t entries[CHUNK];
     static Event events[2 * CHUNK];
 
-    for (unsigned i = 0; i < n_coupled; i++)
-        coupled_consume(&coupled[i], current_thread, batch, first, last);
     while (first < last) {
-        const uint64_t *end = last - first > CHUNK ? first + CHUNK : last;
-        const unsigned n = batch->filter(filters[current_thread], filter_mask, first, end,
-                                         &accesses, events);
+        const unsigned n = batch->expand(&first, last, &accesses, entries);
+        for (unsigned i = 0; i < n_coupled; i++)
+            coupled_consume(&coupled[i], current_thread, batch, entries, n);
+        if (n_hierarchies == 0)
+            continue;
+        const unsigned passed =
+            batch->filter(filters[current_thread], filter_mask, entries, n, events);
         for (unsigned i = 0; i < n_hierarchies; i++)
-            run_hierarchy(&hierarchies[i], events, n);
-        first = end;
+            run_hierarchy(&hierarchies[i], events, passed);
     }
 }
 

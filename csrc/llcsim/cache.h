@@ -38,10 +38,8 @@
 /* Addresses that are told apart are below this: more than Valgrind gives out. */
 #define MAX_ADDRESS (UINT64_C(1) << 37)
 
-/* A recorded access: address in bits 0-54, whether it writes in bit 55, size in bytes
- * in bits 56-63. A non-temporal store has ENTRY_NON_TEMPORAL added to its size. A
- * whole entry of 0 is an access that did not take place (a false guard). An access
- * of more than 64 bytes is recorded in parts. */
+/* An access: address in bits 0-54, whether it writes in bit 55, size in bytes, 64 at most, in
+ * bits 56-63. A non-temporal store has ENTRY_NON_TEMPORAL added to its size. */
 #define ENTRY_SIZE_SHIFT 56
 #define ENTRY_WRITE (UINT64_C(1) << 55)
 #define ENTRY_ADDRESS_MASK (ENTRY_WRITE - 1)
@@ -104,7 +102,7 @@ void cache_configure(const Processor *processors, unsigned n, unsigned max_threa
 void cache_set_thread(unsigned thread);
 int cache_has_thread(unsigned thread);
 
-/* Run the accesses in [first, last) through the model, in order. */
+/* Run the accesses of the runs (shape.h) in [first, last) through the model, in order. */
 void cache_consume(const uint64_t *first, const uint64_t *last);
 
 void cache_zero_counts(void);

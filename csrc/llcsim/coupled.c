@@ -157,17 +157,15 @@ static void store_past_caches(Coupled *c, Private *own, const Batch *batch, Even
         batch->stack(c->curve, &event, 1);
 }
 
-void coupled_consume(Coupled *c, unsigned thread, const Batch *batch, const uint64_t *first,
-                     const uint64_t *last)
+void coupled_consume(Coupled *c, unsigned thread, const Batch *batch, const uint64_t *entries,
+                     unsigned n)
 {
-    AccessCounts ignored = {0};
     Private *own = privates_enter(&c->privates, thread);
     Event events[2];
 
-    for (; first < last; first++) {
-        const unsigned n =
-            batch->filter(&own->filter, c->filter_mask, first, first + 1, &ignored, events);
-        for (unsigned i = 0; i < n; i++) {
+    for (unsigned e = 0; e < n; e++) {
+        const unsigned passed = batch->filter(&own->filter, c->filter_mask, entries + e, 1, events);
+        for (unsigned i = 0; i < passed; i++) {
             if (privates_shared(&c->privates))
                 events[i] = privates_snoop(&c->privates, own, events[i]);
             if ((events[i] & NON_TEMPORAL) != 0)

@@ -14,7 +14,7 @@ typedef struct {
     CacheCounts counts;
 } Coupled;
 
-void coupled_consume(Coupled *c, unsigned thread, const Batch *batch, const uint64_t *first,
-                     const uint64_t *last);
+void coupled_consume(Coupled *c, unsigned thread, const Batch *batch, const uint64_t *entries,
+                     unsigned n);
 
 #endif

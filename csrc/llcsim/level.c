@@ -4,7 +4,7 @@ void level_init(Level *level, Geometry geometry, Allocate allocate)
 {
     level->sets = geometry.sets;
     level->ways = geometry.ways;
-    level->stride = geometry.ways <= 8 ? 8 : (geometry.ways + 3) / 4 * 4;
+    level->stride = (geometry.ways + 7) / 8 * 8;
     level->mask = (geometry.sets & (geometry.sets - 1)) == 0 ? geometry.sets - 1 : 0;
     level->slots = allocate(geometry.sets * level->stride * sizeof(Slot));
     level->tree = geometry.policy == TREE_PLRU

@@ -47,7 +47,7 @@ typedef struct {
     uint64_t sets;
     uint64_t mask;   /* sets - 1 where sets is a power of two, else 0 */
     uint32_t ways;
-    uint32_t stride; /* slots from set to set: 8, or ways rounded up to four */
+    uint32_t stride; /* slots from set to set: ways rounded up to eight */
 } Level;
 
 void level_init(Level *level, Geometry geometry, Allocate allocate);

@@ -21,6 +21,9 @@ void llcsim_correct_cpuid(IRSB *sb);
 /* record.c: add the recording of data accesses and the counting of instructions. */
 IRSB *llcsim_record(IRSB *sb);
 
+/* main.c: zeroed memory that is never freed, aligned to LINE_SIZE. */
+void *llcsim_allocate(uint64_t bytes);
+
 /* record.c: get ready, once; whether the model may have a thread of its own. */
 void llcsim_start_recording(Bool model_thread);
 

@@ -131,7 +131,7 @@ static void print_debug_usage(void)
     VG_(printf)("    (none)\n");
 }
 
-static void *allocate(uint64_t bytes)
+void *llcsim_allocate(uint64_t bytes)
 {
     const Addr memory = (Addr)VG_(calloc)("llcsim.cache", 1, bytes + LINE_SIZE);
     return (void *)VG_ROUNDUP(memory, LINE_SIZE);
@@ -143,7 +143,7 @@ static void post_options(void)
         VG_(fmsg)("llcsim: no processor to model: give --cache=L1D:L2:LLC\n");
         VG_(exit)(1);
     }
-    cache_configure(processors, n_processors, VG_N_THREADS, curves, allocate);
+    cache_configure(processors, n_processors, VG_N_THREADS, curves, llcsim_allocate);
     llcsim_start_recording(model_thread);
     llcsim_show_caches_of(&processors[0]);
     first_process = VG_(getpid)();

@@ -1,15 +1,17 @@
 /* Recording of data accesses, inline.
  *
- * A superblock loads the position in the buffer once and stores an entry (cache.h)
- * for each access at a constant distance from it. Before every exit it stores the new
- * position and adds the instructions executed since the last such point. The buffer
- * is emptied at the head of a superblock, when what is left could be too little.
+ * The accesses up to an exit are recorded as one run of a shape (shape.h). A superblock loads
+ * the position in the buffer once and stores the words of its runs at constant distances from
+ * it. Before every exit it stores the new position and adds the instructions executed since
+ * the last such point. The buffer is emptied at the head of a superblock, when what is left
+ * could be too little.
  *
  * An access that follows another at ascending addresses of the same base, within 64
- * bytes in all, shares its entry: the two touch the same lines in the same order as
- * one access of their joint size. So does a repetition of the same access.
+ * bytes in all, is joined with it: the two touch the same lines in the same order as
+ * one access of their joint size. So is a repetition of the same access.
  */
 #include "llcsim.h"
+#include "shape.h"
 #include "worker.h"
 #include "pub_tool_basics.h"
 #include "pub_tool_libcassert.h"
@@ -17,30 +19,22 @@
 #include "pub_tool_mallocfree.h"
 #include "pub_tool_tooliface.h"
 
-/* No superblock makes as many accesses. */
+/* No superblock records as many words. */
 #define RESERVE 4096
 
 static ULong *position, *limit; /* in the buffer under way */
 static UInt client_thread = 0;
 ULong llcsim_instructions = 0;
 
-/* Accesses that share another's entry: reads, and writes in units of 2^32. Emptied with
- * the buffer, long before either could overflow. */
-static ULong shared = 0;
-static ULong shared_reads = 0, shared_writes = 0;
-
 static void use_buffer(ULong *buffer)
 {
     position = buffer;
-    limit = buffer + BUFFER_ENTRIES - RESERVE;
+    limit = buffer + BUFFER_WORDS - RESERVE;
 }
 
 static void llcsim_flush(void)
 {
     use_buffer(worker_hand_over(position, client_thread));
-    shared_reads += shared & 0xffffffff;
-    shared_writes += shared >> 32;
-    shared = 0;
 }
 
 void llcsim_start_recording(Bool model_thread)
@@ -61,7 +55,7 @@ void llcsim_zero_counts(void)
 {
     llcsim_flush();
     worker_drain();
-    llcsim_instructions = shared_reads = shared_writes = 0;
+    llcsim_instructions = 0;
     cache_zero_counts();
 }
 
@@ -77,8 +71,6 @@ void llcsim_read_accesses(AccessCounts *counts)
     llcsim_flush();
     worker_drain();
     cache_read_accesses(counts);
-    counts->reads += shared_reads;
-    counts->writes += shared_writes;
 }
 
 /* An address as a temporary, IRTemp_INVALID for none, plus a constant. */
@@ -88,20 +80,23 @@ typedef struct {
 } Place;
 
 typedef struct {
-    Place place;
-    UInt size; /* 0: there is no access to emit */
+    UInt base;
+    ULong offset;
+    UInt size; /* 0: it cannot be joined */
     Bool write;
 } Access;
 
 typedef struct {
     IRSB *out;
     IRTemp start;      /* the position at the head of this superblock */
-    UInt entries;      /* recorded so far */
+    UInt words;        /* recorded so far, without the run under way */
     UInt instructions; /* since the last exit */
-    UInt shared_reads, shared_writes; /* since the last exit */
     Bool non_temporal; /* the instruction under way stores past the caches */
     Place *places;     /* of the temporaries that were here before */
-    Access pending;    /* the latest, whose entry others may share */
+    Shape run;         /* the one under way, */
+    Access latest;     /* its latest access, */
+    IRTemp bases[SHAPE_BASES]; /* its bases, IRTemp_INVALID for a constant, */
+    ULong origin;      /* and that constant */
 } Recorder;
 
 static IRExpr *constant(ULong value)
@@ -126,12 +121,12 @@ static void store(Recorder *r, IRExpr *address, IRExpr *value)
     addStmtToIRSB(r->out, IRStmt_Store(Iend_LE, address, value));
 }
 
-static IRExpr *buffer_at(Recorder *r, UInt entry)
+static IRExpr *buffer_at(Recorder *r, UInt word)
 {
-    if (entry == 0)
+    if (word == 0)
         return IRExpr_RdTmp(r->start);
     return assign(r, Ity_I64,
-                  IRExpr_Binop(Iop_Add64, IRExpr_RdTmp(r->start), constant(8 * (ULong)entry)));
+                  IRExpr_Binop(Iop_Add64, IRExpr_RdTmp(r->start), constant(8 * (ULong)word)));
 }
 
 /* At the head: empty the buffer if it is nearly full, then load the position. */
@@ -160,41 +155,25 @@ static void add_to(Recorder *r, ULong *counter, ULong amount)
           assign(r, Ity_I64, IRExpr_Binop(Iop_Add64, before, constant(amount))));
 }
 
-/* Store one entry, of the temporary that is used anyway; guard is NULL or an I1 atom. */
-static void emit(Recorder *r, Place place, ULong tag, IRExpr *guard)
+/* End the run under way: store what it is a run of before its bases. */
+static void end_run(Recorder *r)
 {
-    IRExpr *entry = constant(place.offset + tag);
-
-    tl_assert(r->entries < RESERVE);
-    if (place.base != IRTemp_INVALID)
-        entry = assign(r, Ity_I64, IRExpr_Binop(Iop_Add64, IRExpr_RdTmp(place.base), entry));
-    if (guard != NULL)
-        entry = assign(r, Ity_I64, IRExpr_ITE(guard, entry, constant(0)));
-    store(r, buffer_at(r, r->entries++), entry);
-}
-
-static ULong tag_of(UInt size, Bool write)
-{
-    return ((ULong)size << ENTRY_SIZE_SHIFT) | (write ? ENTRY_WRITE : 0);
-}
-
-static void emit_pending(Recorder *r)
-{
-    const Access *p = &r->pending;
-    if (p->size != 0)
-        emit(r, p->place, tag_of(p->size, p->write), NULL);
-    r->pending.size = 0;
+    if (r->run.n_accesses == 0)
+        return;
+    store(r, buffer_at(r, r->words), address_of(shape_intern(&r->run, llcsim_allocate)));
+    r->words += 1 + r->run.n_bases;
+    tl_assert(r->words < RESERVE);
+    r->run = (Shape){0};
 }
 
 /* Before an exit: make what was recorded and counted so far visible. */
 static void settle(Recorder *r)
 {
-    emit_pending(r);
-    if (r->entries != 0)
-        store(r, address_of(&position), buffer_at(r, r->entries));
+    end_run(r);
+    if (r->words != 0)
+        store(r, address_of(&position), buffer_at(r, r->words));
     add_to(r, &llcsim_instructions, r->instructions);
-    add_to(r, &shared, r->shared_reads | (ULong)r->shared_writes << 32);
-    r->instructions = r->shared_reads = r->shared_writes = 0;
+    r->instructions = 0;
 }
 
 static Place place_of(const Recorder *r, const IRExpr *address)
@@ -219,44 +198,82 @@ static void note_place(Recorder *r, IRTemp t, const IRExpr *e)
     r->places[t] = from;
 }
 
-/* Let an access share the pending one's entry, if it may. */
-static Bool share(Recorder *r, const Access *a)
+/* Store a base of the run under way; returns its number. */
+static UInt add_base(Recorder *r, IRTemp base, IRExpr *value)
 {
-    Access *p = &r->pending;
+    const UInt k = r->run.n_bases++;
+    r->bases[k] = base;
+    store(r, buffer_at(r, r->words + 1 + k), value);
+    return k;
+}
 
-    if (p->size == 0 || p->place.base != a->place.base)
+/* The number of the base that a place is relative to, which is stored if it was not yet. */
+static UInt base_of(Recorder *r, Place place)
+{
+    for (UInt k = 0; k < r->run.n_bases; k++)
+        if (r->bases[k] == place.base)
+            return k;
+    if (r->run.n_bases == SHAPE_BASES)
+        end_run(r);
+    if (place.base != IRTemp_INVALID)
+        return add_base(r, place.base, IRExpr_RdTmp(place.base));
+    r->origin = place.offset;
+    return add_base(r, place.base, constant(r->origin));
+}
+
+/* Have the latest access include another one, if it may. */
+static Bool join(Recorder *r, const Access *a)
+{
+    Access *latest = &r->latest;
+
+    if (r->run.n_accesses == 0 || latest->size == 0 || latest->base != a->base)
         return False;
-    const ULong ahead = a->place.offset - p->place.offset;
-    const Bool same = ahead == 0 && a->size == p->size;
-    if (!same && (a->write != p->write || ahead < p->size || ahead > LINE_SIZE - a->size))
+    const ULong ahead = a->offset - latest->offset;
+    const Bool same = ahead == 0 && a->size == latest->size;
+    if (!same && (a->write != latest->write || ahead < latest->size || ahead > LINE_SIZE - a->size))
         return False;
-    if (p->write && a->write)
-        r->shared_writes++;
-    else
-        r->shared_reads++;
-    p->write = p->write || a->write;
-    p->size = ahead + a->size;
+    latest->write |= a->write;
+    latest->size = ahead + a->size;
+    r->run.term[r->run.n_accesses - 1] = shape_term(latest->offset, latest->size, latest->write, False);
     return True;
 }
 
-/* Record one access; guard is NULL or an I1 atom. */
-static void record(Recorder *r, IRExpr *address, UInt size, Bool write, IRExpr *guard)
+/* An access that takes place if guard, an I1 atom, is true. */
+static void record_guarded(Recorder *r, IRExpr *address, UInt size, Bool write, IRExpr *guard)
 {
+    for (UInt done = 0; done < size; done += LINE_SIZE) {
+        const UInt part = size - done < LINE_SIZE ? size - done : LINE_SIZE;
+        if (r->run.n_accesses == SHAPE_ACCESSES || r->run.n_bases == SHAPE_BASES)
+            end_run(r);
+        IRExpr *at = assign(r, Ity_I64, IRExpr_Binop(Iop_Add64, address, constant(done)));
+        IRExpr *base = assign(r, Ity_I64, IRExpr_ITE(guard, at, constant(0)));
+        /* No place is relative to `start`: nothing else takes this base. */
+        shape_add(&r->run, add_base(r, r->start, base), shape_term(0, part, write, False), True);
+        r->latest.size = 0;
+    }
+}
+
+static void record(Recorder *r, IRExpr *address, UInt size, Bool write)
+{
+    const Bool past_caches = write && r->non_temporal;
     Place place = place_of(r, address);
 
-    if (guard == NULL && size <= LINE_SIZE && !(write && r->non_temporal)) {
-        const Access a = {place, size, write};
-        if (!share(r, &a)) {
-            emit_pending(r);
-            r->pending = a;
-        }
-        return;
-    }
-    emit_pending(r);
     for (UInt done = 0; done < size; done += LINE_SIZE, place.offset += LINE_SIZE) {
         const UInt part = size - done < LINE_SIZE ? size - done : LINE_SIZE;
-        const UInt past_caches = write && r->non_temporal ? ENTRY_NON_TEMPORAL : 0;
-        emit(r, place, tag_of(part + past_caches, write), guard);
+        if (r->run.n_accesses == SHAPE_ACCESSES)
+            end_run(r);
+        const UInt base = base_of(r, place);
+        const ULong origin = place.base == IRTemp_INVALID ? r->origin : 0;
+        const Access a = {base, place.offset - origin, past_caches ? 0 : part, write};
+
+        if (past_caches || !join(r, &a)) {
+            shape_add(&r->run, base, shape_term(a.offset, part, write, past_caches), False);
+            r->latest = a;
+        }
+        r->run.reads += !write;
+        r->run.writes += write;
+        r->run.non_temporal_stores += past_caches;
+        r->run.non_temporal_bytes += past_caches ? part : 0;
     }
 }
 
@@ -288,21 +305,23 @@ static void record_guarded_load(Recorder *r, const IRLoadG *load)
 {
     IRType converted, loaded;
     typeOfIRLoadGOp(load->cvt, &converted, &loaded);
-    record(r, load->addr, size_of(loaded), False, load->guard);
+    record_guarded(r, load->addr, size_of(loaded), False, load->guard);
 }
 
 static void record_cas(Recorder *r, const IRSB *sb, const IRCAS *cas)
 {
     UInt size = size_of(typeOfIRExpr(sb->tyenv, cas->dataLo));
-    record(r, cas->addr, cas->dataHi != NULL ? 2 * size : size, True, NULL);
+    record(r, cas->addr, cas->dataHi != NULL ? 2 * size : size, True);
 }
 
 static void record_dirty(Recorder *r, const IRDirty *dirty)
 {
     if (dirty->mFx == Ifx_None)
         return;
-    IRExpr *guard = dirty->guard->tag == Iex_Const ? NULL : dirty->guard;
-    record(r, dirty->mAddr, dirty->mSize, dirty->mFx != Ifx_Read, guard);
+    if (dirty->guard->tag == Iex_Const)
+        record(r, dirty->mAddr, dirty->mSize, dirty->mFx != Ifx_Read);
+    else
+        record_guarded(r, dirty->mAddr, dirty->mSize, dirty->mFx != Ifx_Read, dirty->guard);
 }
 
 static void record_statement(Recorder *r, const IRSB *sb, IRStmt *s)
@@ -317,19 +336,18 @@ static void record_statement(Recorder *r, const IRSB *sb, IRStmt *s)
         note_place(r, s->Ist.WrTmp.tmp, s->Ist.WrTmp.data);
         if (s->Ist.WrTmp.data->tag == Iex_Load)
             record(r, s->Ist.WrTmp.data->Iex.Load.addr,
-                   size_of(s->Ist.WrTmp.data->Iex.Load.ty), False, NULL);
+                   size_of(s->Ist.WrTmp.data->Iex.Load.ty), False);
         break;
     case Ist_Store:
-        record(r, s->Ist.Store.addr, size_of(typeOfIRExpr(sb->tyenv, s->Ist.Store.data)), True,
-               NULL);
+        record(r, s->Ist.Store.addr, size_of(typeOfIRExpr(sb->tyenv, s->Ist.Store.data)), True);
         break;
     case Ist_LoadG:
         record_guarded_load(r, s->Ist.LoadG.details);
         break;
     case Ist_StoreG:
-        record(r, s->Ist.StoreG.details->addr,
-               size_of(typeOfIRExpr(sb->tyenv, s->Ist.StoreG.details->data)), True,
-               s->Ist.StoreG.details->guard);
+        record_guarded(r, s->Ist.StoreG.details->addr,
+                       size_of(typeOfIRExpr(sb->tyenv, s->Ist.StoreG.details->data)), True,
+                       s->Ist.StoreG.details->guard);
         break;
     case Ist_CAS:
         record_cas(r, sb, s->Ist.CAS.details);

@@ -25,7 +25,7 @@ typedef struct {
     UInt signal;          /* changes whenever it is woken */
 } Counter;
 
-static ULong buffers[BUFFERS][BUFFER_ENTRIES];
+static ULong buffers[BUFFERS][BUFFER_WORDS];
 static struct {
     UInt buffer, client_thread;
     const ULong *end;
@@ -198,6 +198,14 @@ static UInt take_idle(void)
     return idle[--n_idle];
 }
 
+/* Have the lines of the buffer to fill in this processor's caches for writing. The model's processor
+ * has them: to ask for all at once is faster than for each when it is needed. */
+static void take_over_lines(void)
+{
+    for (UInt i = 0; i < BUFFER_WORDS; i += LINE_SIZE / sizeof(ULong))
+        *(volatile ULong *)&buffers[current][i] = 0;
+}
+
 ULong *worker_hand_over(const ULong *end, UInt client_thread)
 {
     if (end == buffers[current])
@@ -217,6 +225,7 @@ ULong *worker_hand_over(const ULong *end, UInt client_thread)
     filled[produced.value % BUFFERS].end = end;
     advance(&produced);
     current = take_idle();
+    take_over_lines();
     return buffers[current];
 }
 

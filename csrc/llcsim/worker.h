@@ -6,7 +6,7 @@
 #include "pub_tool_basics.h"
 
 /* A buffer fits in a small L2. */
-#define BUFFER_ENTRIES 16384
+#define BUFFER_WORDS 16384
 
 /* Whether there may be a thread; to be said before anything is handed over. */
 void worker_allow(Bool thread);

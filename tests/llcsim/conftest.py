@@ -36,7 +36,7 @@ def compile_program(tmp_path_factory: pytest.TempPathFactory) -> Compile:
     def compile_(source: str, *options: str, name: str = "") -> Path:
         program = folder / (name or Path(source).stem)
         if not program.exists():
-            command = ["gcc", "-Wall", f"-I{PERF_EVENT}", f"-I{llcsim_sources()}"]
+            command = ["gcc", "-Wall", "-fno-strict-aliasing", f"-I{PERF_EVENT}", f"-I{llcsim_sources()}"]
             subprocess.run([*command, str(HERE / source), "-o", str(program), *options], check=True)
         return program
 

@@ -2,30 +2,91 @@
  * A processor is eleven numbers between colons: sets, ways and policy of L1d, L2 and LLC, the
  * inclusion, and 1 for a prefetcher. The trace is binary: pairs of 64-bit words, thread and entry (cache.h). Prints
  * reads, writes, non-temporal stores and their bytes, then each processor's nine counts on a
- * line, its curve after them if CURVES is 1. */
-#include "cache.h"
+ * line, its curve after them if CURVES is 1.
+ *
+ * Accesses are put together to runs of shapes at random, some with others that do not take place, which
+ * changes no count. */
+#include "shape.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define BATCH 5000
+#define MAX_RUN 24
 
 static void *allocate(uint64_t bytes)
 {
     return calloc(1, bytes ? bytes : 1);
 }
 
+static uint64_t words[5 * BATCH], *next = words;
+static Shape under_way;
+static uint64_t bases[SHAPE_BASES];
+static unsigned left; /* accesses until the next run begins */
+
+static unsigned draw(unsigned n)
+{
+    static uint64_t rng = 1;
+
+    rng = rng * 6364136223846793005u + 1442695040888963407u;
+    return (rng >> 33) % n;
+}
+
+static void end_run(void)
+{
+    if (under_way.n_accesses == 0)
+        return;
+    *next++ = (uintptr_t)shape_intern(&under_way, allocate);
+    for (unsigned k = 0; k < under_way.n_bases; k++)
+        *next++ = bases[k];
+    under_way = (Shape){0};
+}
+
+static void flush(void)
+{
+    end_run();
+    cache_consume(words, next);
+    next = words;
+}
+
+static void add(uint64_t entry)
+{
+    const uint64_t address = entry & ENTRY_ADDRESS_MASK, size = entry >> ENTRY_SIZE_SHIFT;
+    const int write = (entry & ENTRY_WRITE) != 0, past_caches = size >= ENTRY_NON_TEMPORAL;
+    const int guarded = !past_caches && draw(50) == 0;
+    unsigned k = draw(4);
+
+    if (left == 0) {
+        end_run();
+        left = draw(3) == 0 ? draw(MAX_RUN) : 1;
+    }
+    left -= left != 0;
+    if (guarded || k >= under_way.n_bases) {
+        if (under_way.n_bases == SHAPE_BASES)
+            end_run();
+        k = under_way.n_bases++;
+        bases[k] = guarded ? address : address - 4 * draw(8);
+    }
+    const uint64_t bytes = size & (ENTRY_NON_TEMPORAL - 1);
+    shape_add(&under_way, k, shape_term(address - bases[k], bytes, write, past_caches), guarded);
+    if (!guarded) {
+        under_way.reads += !write;
+        under_way.writes += write;
+        under_way.non_temporal_stores += past_caches;
+        under_way.non_temporal_bytes += past_caches ? bytes : 0;
+    } else if (under_way.n_bases < SHAPE_BASES) { /* and one that does not take place */
+        bases[under_way.n_bases] = 0;
+        shape_add(&under_way, under_way.n_bases++, shape_term(0, 8, write, 0), 1);
+    }
+}
+
 static void run(const uint64_t *pairs, size_t n)
 {
-    static uint64_t entries[BATCH];
-    size_t k = 0;
-
     for (size_t i = 0; i < n; i++) {
-        entries[k++] = pairs[2 * i + 1];
-        if (i + 1 == n || pairs[2 * i + 2] != pairs[2 * i]) {
+        add(pairs[2 * i + 1]);
+        if (i + 1 == n || pairs[2 * i + 2] != pairs[2 * i] || next > words + 4 * BATCH || draw(60) == 0) {
             cache_set_thread(pairs[2 * i]);
-            cache_consume(entries, entries + k);
-            k = 0;
+            flush();
         }
     }
 }

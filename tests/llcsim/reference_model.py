@@ -37,7 +37,7 @@ class Access:
 
     @property
     def entry(self) -> int:
-        """The word in which the tool records it."""
+        """The word that csrc/llcsim/cache.h has for it."""
         return self.address | self.write << 55 | (self.size + 128 * self.non_temporal) << 56
 
     @property
