@@ -157,8 +157,10 @@ class Study:
         self, jobs: Sequence[Job], left: Sequence[Task], crew: Crew, preparers: Preparers
     ) -> Iterator[tuple[Task, Record]]:
         since = {job.backend: time.monotonic() for job in jobs}
-        slots = left[jobs[0].id].phase.slots if jobs else 1
-        for outcome in crew.run(jobs, slots):
+        if not jobs:
+            return
+        phase = left[jobs[0].id].phase
+        for outcome in crew.run(jobs, phase.slots, phase.alike):
             task = left[outcome.job.id]
             point = task.point
             now = time.monotonic()

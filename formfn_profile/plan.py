@@ -65,7 +65,7 @@ class Point:
 class Phase:
     """
     `processes` rounds over the points with one launcher, each with workers of its own; more than one slot
-    lets workers work side by side.
+    lets workers work side by side, and `alike` is how many of one backend may.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Phase:
     timing: Protocol | None = None
     counting: CountingJob | None = None
     slots: int = 1
+    alike: int = 1
     processes: int = 1
     interpreter: str | None = None
 
@@ -129,7 +130,11 @@ class Plan:
             return (timed,)
         counting = CountingJob("simulated", self.counted_calls)
         simulated = Launcher(self.processors, settings=self.settings)
-        return (timed, Phase("simulated", simulated, counting=counting, slots=usable_cpus()))
+        cpus = usable_cpus()
+        # A worker keeps two busy, its program's and its model's. A layout is fixed only where one worker
+        # counts all points of its backend, in their order.
+        alike = 1 if self.settings.fixed_layout else max(1, cpus // 2)
+        return (timed, Phase("simulated", simulated, counting=counting, slots=cpus, alike=alike))
 
     def tasks(self) -> Iterator[Task]:
         """

@@ -40,7 +40,7 @@ class Session(Protocol):
     def output(self) -> np.ndarray:
         """
         Return a copy of the last inference's output, float32; several outputs one after the other, in one
-        dimension.
+        dimension. Infers first if nothing has been.
         """
 
     def inputs(self) -> list[np.ndarray]:
@@ -56,8 +56,8 @@ class Session(Protocol):
 
     def facts(self) -> dict[str, object]:
         """
-        Return what really runs, read back and JSON-ready. Infers once or not at all; never call it
-        between timed calls.
+        Return what really runs, read back and JSON-ready. Infers once or not at all, be it the first time;
+        never call it between timed calls.
 
         Keys of every backend: device, precision ("f32"; of what ran, not of what was asked for), threads,
         memory_format, isa (families of vector instructions, "avx2" or "avx512"; more than one where kernels

@@ -136,7 +136,7 @@ class OnnxRuntimeSession:
         self._session.run_with_iobinding(self._binding)
 
     def output(self) -> np.ndarray:
-        """Return a copy of the output."""
+        """Return a copy of the output; making the session has inferred."""
         import numpy as np
 
         return one_array([np.array(each.numpy(), dtype=np.float32) for each in self._outputs])

@@ -137,6 +137,7 @@ class OpenVinoSession:
         self._compiled = compiled
         self._compile_s = compile_s
         self._request = compiled.create_infer_request()
+        self._inferred = False
         self._inputs = [ov.Tensor(port.element_type, port.shape) for port in compiled.inputs]
         for number, tensor in enumerate(self._inputs):
             self._request.set_input_tensor(number, tensor)
@@ -145,11 +146,14 @@ class OpenVinoSession:
     def infer(self) -> None:
         """Infer once, synchronously; the output is not copied."""
         self._request.infer(share_outputs=True)
+        self._inferred = True
 
     def output(self) -> np.ndarray:
-        """Return a copy of the output."""
+        """Return a copy of the output; infers first if nothing has been."""
         import numpy as np
 
+        if not self._inferred:
+            self.infer()
         return one_array([np.array(each.data, dtype=np.float32) for each in self._request.output_tensors])
 
     def inputs(self) -> list[np.ndarray]:

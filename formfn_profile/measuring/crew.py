@@ -1,9 +1,8 @@
 """
-Running jobs on workers: one worker process a backend, kept for all its jobs, replaced when it dies.
+Running jobs on workers: a worker process is of one backend, kept for all its jobs, replaced when it dies.
 
 With one slot the jobs run in the order given, one at a time, whichever backend each belongs to: that is
-how timed points are interleaved and left alone on the machine. With more slots, workers of different
-backends work side by side.
+how timed points are interleaved and left alone on the machine. With more slots, workers work side by side.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from formfn_profile.measuring.launcher import Launcher, Worker
 from formfn_profile.measuring.messages import Job, MessageError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _LOOK_S = 1.0  # a dead worker's child may hold its socket open: then only asking after the process tells
+_ROOM = 4 << 30  # bytes
 _STILLBORN = 2  # deaths before "ready", one after another, that make another try pointless
 
 Said = Callable[[Job, str], None]
@@ -57,7 +59,7 @@ class Crew:
         each stage that a job enters; it is never called between the timed calls of a job. `check` is
         called about once a second; what it raises ends the run, a KeyboardInterrupt once no job is under way.
         """
-        self.workers: dict[str, Worker] = {}
+        self.workers: list[Worker] = []
         self._launcher = launcher
         self._said = said
         self._check = check
@@ -65,9 +67,9 @@ class Crew:
         self._deadlines: dict[Worker, float] = {}
         self._stillborn: dict[str, int] = {}
 
-    def run(self, jobs: Sequence[Job], slots: int = 1) -> Iterator[Outcome]:
+    def run(self, jobs: Sequence[Job], slots: int = 1, alike: int = 1) -> Iterator[Outcome]:
         """
-        Do `jobs`, at most `slots` at once, and yield each outcome as it comes.
+        Do `jobs`, at most `slots` at once and `alike` of one backend, and yield each outcome as it comes.
 
         A worker that dies costs the job it had; the next job of its backend gets a new worker. After Ctrl-C
         no job is begun, and those under way are finished.
@@ -78,7 +80,7 @@ class Crew:
                 self._check()
             except KeyboardInterrupt:
                 waiting.clear()
-            yield from self._hand_out(waiting, slots)
+            yield from self._hand_out(waiting, slots, alike)
             if self._busy():
                 yield from self._listen()
         self._check()
@@ -91,22 +93,24 @@ class Crew:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End every worker: at once if this is left by an exception."""
-        for worker in self.workers.values():
+        for worker in self.workers:
             if kind is not None:
                 worker.kill()
             worker.close()
         self.workers.clear()
 
     def _busy(self) -> list[Worker]:
-        return [worker for worker in self.workers.values() if worker.job]
+        return [worker for worker in self.workers if worker.job]
 
-    def _hand_out(self, waiting: list[Job], slots: int) -> Iterator[Outcome]:
+    def _hand_out(self, waiting: list[Job], slots: int, alike: int) -> Iterator[Outcome]:
         for job in list(waiting):
             if len(self._busy()) >= slots:
                 return
-            worker = self.workers.get(job.backend)
-            if worker and worker.job:
+            own = [worker for worker in self.workers if worker.backend == job.backend]
+            free = [worker for worker in own if not worker.job]
+            if len(own) - len(free) >= alike or (own and not free and not _room()):
                 continue
+            worker = free[0] if free else None
             if worker and not worker.alive():
                 self._dismiss(worker)
                 worker = None
@@ -118,7 +122,8 @@ class Crew:
                 continue
             if not worker:
                 self._said(job, "starting the worker")
-                worker = self.workers[job.backend] = Worker(self._launcher)
+                worker = Worker(self._launcher, job.backend)
+                self.workers.append(worker)
             if self._time_limit is not None:
                 self._deadlines[worker] = time.monotonic() + self._time_limit
             worker.send(job)
@@ -176,7 +181,12 @@ class Crew:
         yield Outcome(job, None, reason)
 
     def _dismiss(self, worker: Worker) -> None:
-        self.workers = {backend: each for backend, each in self.workers.items() if each is not worker}
+        self.workers.remove(worker)
         self._deadlines.pop(worker, None)
         worker.kill()
         worker.close()
+
+
+def _room() -> bool:
+    """Whether there is memory for one more worker."""
+    return bool(psutil.virtual_memory().available >= _ROOM)

@@ -81,11 +81,12 @@ class Launcher:
 
 
 class Worker:
-    """A running worker process. `job` is what it works on; None means that it is free."""
+    """A running worker process for jobs of one backend. `job` is what it works on; None: it is free."""
 
-    def __init__(self, launcher: Launcher) -> None:
+    def __init__(self, launcher: Launcher, backend: str) -> None:
         """Start the process; it says {"kind": "ready"} when it can take a job."""
         ours, theirs = socket.socketpair()
+        self.backend = backend
         self.channel = Channel(ours)
         self.job: Job | None = None
         self.ready = False

@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from formfn_profile import execution
 from formfn_profile.measuring import crew, messages
 from formfn_profile.measuring.crew import Crew, Outcome
-from formfn_profile.measuring.launcher import Launcher
+from formfn_profile.measuring.launcher import Launcher, Settings
 from formfn_profile.measuring.messages import Channel, Job, MessageError
 from formfn_profile.measuring.protocol import Protocol
 from formfn_profile.patterns import PatternSpec
 from formfn_profile.plan import Plan, Point
 from formfn_profile.preparation import Prepared
 from formfn_profile.progress import Progress
+from perfcounters import caches
 
 PROGRAM = """
 import os, resource, signal, sys, time
@@ -96,6 +97,41 @@ def test_each_timed_job_has_a_child_of_its_own(outcomes):
     )
     assert worker == same_worker
     assert len({first, second, worker}) == 3
+
+
+MEET = """
+import pathlib
+here = pathlib.Path(__file__).parent
+def run(job, stage):
+    (here / str(job.id)).touch()
+    until = time.monotonic() + (60 if ALIKE > 1 else 0)
+    while not (here / str(1 - job.id)).exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    return {"answer": os.getpid()}
+worker.run = run
+"""
+
+
+@pytest.mark.parametrize("alike, room, processes", [(2, 0, 2), (1, 0, 1), (2, 1 << 60, 1)])
+def test_a_backend_has_as_many_workers_as_it_may(alike, room, processes, tmp_path, monkeypatch):
+    """Two jobs that wait for each other meet, in two processes; one alone, or no memory, does both in one."""
+    monkeypatch.setattr(crew, "_ROOM", room)
+    program = tmp_path / "worker.py"
+    program.write_text(PROGRAM % ("pass", MEET.replace("ALIKE", str(processes))))
+    jobs = [Job(number, "torch", "", 1, "") for number in range(2)]
+    with Crew(Launcher(program=(sys.executable, str(program))), lambda job, stage: None) as made:
+        answers = {one.result["answer"] for one in made.run(jobs, slots=2, alike=alike)}
+    assert len(answers) == processes
+
+
+@pytest.mark.parametrize("cpus, fixed, slots, alike", [(1, False, 1, 1), (8, False, 8, 4), (8, True, 8, 1)])
+def test_simulated_points_share_the_cpus(cpus, fixed, slots, alike, monkeypatch):
+    """Each has two threads; a fixed layout needs a backend's points in one process, in their order."""
+    monkeypatch.setattr("formfn_profile.plan.usable_cpus", lambda: cpus)
+    points = (Point(PatternSpec("standard", depth=1, width=8, resolution=8, batch=1), "torch"),)
+    settings = Settings(fixed_layout=fixed)
+    _, simulated = Plan(points, Protocol(), "simulated", caches.resolve("paper"), settings=settings).phases()
+    assert (simulated.slots, simulated.alike) == (slots, alike)
 
 
 @pytest.mark.slow
