@@ -29,7 +29,8 @@ static unsigned expand_runs(const uint64_t **words, const uint64_t *last, Access
     unsigned n = 0;
 
     while (word < last && n <= CHUNK - SHAPE_ACCESSES) {
-        const Shape *const shape = (const Shape *)(uintptr_t)*word++;
+        const uint64_t head = *word++;
+        const Shape *const shape = shape_of(head);
 
         __builtin_prefetch(word + WORDS_AHEAD);
         if (LIKELY(shape->guarded == 0)) {
@@ -47,7 +48,7 @@ static unsigned expand_runs(const uint64_t **words, const uint64_t *last, Access
             counts->non_temporal_stores += shape->non_temporal_stores;
             counts->non_temporal_bytes += shape->non_temporal_bytes;
         }
-        word += shape->n_bases;
+        word += head >> HEAD_BASES_SHIFT;
     }
     counts->reads += reads;
     counts->writes += writes;

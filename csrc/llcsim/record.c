@@ -160,7 +160,7 @@ static void end_run(Recorder *r)
 {
     if (r->run.n_accesses == 0)
         return;
-    store(r, buffer_at(r, r->words), address_of(shape_intern(&r->run, llcsim_allocate)));
+    store(r, buffer_at(r, r->words), constant(shape_head(&r->run, llcsim_allocate)));
     r->words += 1 + r->run.n_bases;
     tl_assert(r->words < RESERVE);
     r->run = (Shape){0};

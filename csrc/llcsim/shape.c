@@ -32,7 +32,7 @@ static int same(const Shape *a, const Shape *b)
     return 1;
 }
 
-const Shape *shape_intern(const Shape *shape, Allocate allocate)
+static const Shape *intern(const Shape *shape, Allocate allocate)
 {
     const Shape **bucket = &buckets[hash_of(shape) >> 32 & (BUCKETS - 1)];
 
@@ -45,6 +45,11 @@ const Shape *shape_intern(const Shape *shape, Allocate allocate)
         ((uint64_t *)kept)[i] = ((const uint64_t *)shape)[i];
     kept->next = *bucket;
     return *bucket = kept;
+}
+
+uint64_t shape_head(const Shape *shape, Allocate allocate)
+{
+    return (uintptr_t)intern(shape, allocate) | (uint64_t)shape->n_bases << HEAD_BASES_SHIFT;
 }
 
 unsigned shape_expand_guarded(const Shape *shape, const uint64_t *bases, uint64_t *entries,

@@ -1,5 +1,5 @@
 /* What a piece of code accesses each time that it runs, by addresses relative to a few bases.
- * One run of it is recorded as the address of its Shape and then its bases, a word each. */
+ * One run of it is recorded as a head, which names the shape, and then its bases, a word each. */
 #ifndef LLCSIM_SHAPE_H
 #define LLCSIM_SHAPE_H
 
@@ -7,6 +7,10 @@
 
 #define SHAPE_BASES 16
 #define SHAPE_ACCESSES 64
+
+/* A head is the address of a Shape, with the number of bases from this bit on: where the next run begins is
+ * known without a look at the shape. */
+#define HEAD_BASES_SHIFT 56
 
 typedef struct Shape {
     const struct Shape *next; /* of those with the same hash */
@@ -31,8 +35,14 @@ static inline void shape_add(Shape *shape, unsigned base, uint64_t term, int gua
     shape->term[shape->n_accesses++] = term;
 }
 
-/* The shape that equals this one and is never freed. Its terms may be read to a multiple of eight. */
-const Shape *shape_intern(const Shape *shape, Allocate allocate);
+/* The head of runs of a shape that equals this one; what it names is never freed, and its terms may be read
+ * to a multiple of eight. */
+uint64_t shape_head(const Shape *shape, Allocate allocate);
+
+static inline const Shape *shape_of(uint64_t head)
+{
+    return (const Shape *)(uintptr_t)(head & ((UINT64_C(1) << HEAD_BASES_SHIFT) - 1));
+}
 
 /* The entries of a run with guarded accesses, of which those that took place are counted; returns
  * how many. */

@@ -36,7 +36,7 @@ static void end_run(void)
 {
     if (under_way.n_accesses == 0)
         return;
-    *next++ = (uintptr_t)shape_intern(&under_way, allocate);
+    *next++ = shape_head(&under_way, allocate);
     for (unsigned k = 0; k < under_way.n_bases; k++)
         *next++ = bases[k];
     under_way = (Shape){0};
