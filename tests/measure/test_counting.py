@@ -25,9 +25,10 @@ def touch_fresh_pages():
 
 def test_an_event_that_is_refused_leaves_the_others_counted():
     """Some processors have no event that means LLC references: their misses are counted all the same."""
-    faults, refused = counting.hardware(touch_fresh_pages, 3, ("page-faults", "LLC-mises"))
-    assert all(PAGES <= sample <= PAGES + 5 for sample in faults.samples)
-    assert refused.samples == (None, None, None)
+    faults, refused = counting.hardware(touch_fresh_pages, 5, ("page-faults", "LLC-mises"))
+    # Other threads, and pages that the kernel had reclaimed, can add to a call's own and never take away.
+    assert PAGES <= min(faults.samples) <= PAGES + 5
+    assert refused.samples == (None,) * 5
     assert refused.value is None
     assert "LLC-misses" in refused.reason
 
