@@ -4,7 +4,7 @@ How much slower a call is under llcsim, and under Callgrind, than natively on th
 Run: python benchmarks/simulator_slowdown.py [PATTERN,PATTERN... [DEPTH]] [--curve] [--callgrind]
 Prints, for both backends, seconds a call and the ratio to the native call (AVX2, one thread, batch 1,
 width 64, 112x112), under llcsim with recording off and on, the median and the worst ratio at the end.
-Each is the best call of three processes: one process may be slower than another in all of its calls.
+Each but Callgrind's is the best call of three processes: one may be slower than another in all its calls.
 A recorded call ends when the model has seen all of it. Beside the ratio of recorded to off stand those of
 processor time, of the program's thread and of the model's: where other programs have the second processor,
 the sum of the two is what a recorded call takes. --curve records once more with the whole miss curve.

@@ -156,10 +156,10 @@ class Study:
     def _carry_out(
         self, jobs: Sequence[Job], left: Sequence[Task], crew: Crew, preparers: Preparers
     ) -> Iterator[tuple[Task, Record]]:
-        since = {job.backend: time.monotonic() for job in jobs}
         if not jobs:
             return
         phase = left[jobs[0].id].phase
+        since = {job.backend: time.monotonic() for job in jobs}
         for outcome in crew.run(jobs, phase.slots, phase.alike):
             task = left[outcome.job.id]
             point = task.point

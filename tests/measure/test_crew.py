@@ -104,7 +104,7 @@ import pathlib
 here = pathlib.Path(__file__).parent
 def run(job, stage):
     (here / str(job.id)).touch()
-    until = time.monotonic() + (60 if ALIKE > 1 else 0)
+    until = time.monotonic() + (60 if PROCESSES > 1 else 0)
     while not (here / str(1 - job.id)).exists() and time.monotonic() < until:
         time.sleep(0.01)
     return {"answer": os.getpid()}
@@ -117,7 +117,7 @@ def test_a_backend_has_as_many_workers_as_it_may(alike, room, processes, tmp_pat
     """Two jobs that wait for each other meet, in two processes; one alone, or no memory, does both in one."""
     monkeypatch.setattr(crew, "_ROOM", room)
     program = tmp_path / "worker.py"
-    program.write_text(PROGRAM % ("pass", MEET.replace("ALIKE", str(processes))))
+    program.write_text(PROGRAM % ("pass", MEET.replace("PROCESSES", str(processes))))
     jobs = [Job(number, "torch", "", 1, "") for number in range(2)]
     with Crew(Launcher(program=(sys.executable, str(program))), lambda job, stage: None) as made:
         answers = {one.result["answer"] for one in made.run(jobs, slots=2, alike=alike)}
