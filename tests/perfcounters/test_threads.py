@@ -1,5 +1,6 @@
 """Whose events are counted: threads that exist, threads to come, children; each once."""
 
+import gc
 import os
 import queue
 import subprocess
@@ -41,6 +42,15 @@ class Pool:
             jobs.put(None)
         for thread in self._threads:
             thread.join()
+
+
+@pytest.fixture(autouse=True)
+def no_collection():
+    """After a fork, a full collection has a page fault for each page of the heap: 10,000 beside PyTorch."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture
